@@ -20,12 +20,6 @@ from .runtime import CourseError
 LABELS = ("positive", "negative", "neutral")
 TASK = LabelTask("financial sentiment", LABELS, "Classify sentiment: positive, negative or neutral.")
 OWN = runtime.ROOT / "data" / "sentiment"
-# What a wrong label costs, in units of one analyst minute: the editable example of notebook 03. (truth, answer)
-COSTS = {
-    ("positive", "positive"): 0, ("positive", "negative"): 6, ("positive", "neutral"): 2,
-    ("negative", "positive"): 10, ("negative", "negative"): 0, ("negative", "neutral"): 5,
-    ("neutral", "positive"): 2, ("neutral", "negative"): 2, ("neutral", "neutral"): 0,
-}
 WORDS = {
     "positive": set(
         "rose rise rises increased increase increases grew grow growth up higher gain gains improved improve improvement "
@@ -188,10 +182,19 @@ def _clean(pairs, labels, max_rows: int = 1 << 30) -> Loaded:
 
 
 # ---------------------------------------------------------------- how repetitive is a set of sentences?
-def masked_words(text: str) -> list[str]:
-    """Lower-case words with names (capitalised, not first) and digits masked: what is left is the skeleton."""
+def masked_words(text: str, known: set[str]) -> list[str]:
+    """Lower-case words with names and digits masked: what is left is the skeleton.
+
+    known: words seen in lower case somewhere; a capitalised word is a name unless it opens the text and is known.
+    """
     words = re.findall(r"[^\W\d_]+|\d[\d.,]*", text)
-    return ["#" if w[0].isdigit() else "@" if w[0].isupper() and i else w.lower() for i, w in enumerate(words)]
+
+    def mask(i, word):
+        if word[0].isdigit():
+            return "#"
+        return "@" if word[0].isupper() and (i or word.lower() not in known) else word.lower()
+
+    return [mask(i, word) for i, word in enumerate(words)]
 
 
 def variety(rows: list[dict]) -> dict[str, float]:
@@ -202,7 +205,8 @@ def variety(rows: list[dict]) -> dict[str, float]:
     import numpy as np
     from sklearn.feature_extraction.text import TfidfVectorizer
 
-    masked = [masked_words(r["text"]) for r in rows]
+    known = {word for r in rows for word in re.findall(r"[^\W\d_]+", r["text"]) if word.islower()}
+    masked = [masked_words(r["text"], known) for r in rows]
     grams = [tuple(w[i:i + 4]) for w in masked for i in range(len(w) - 3)]
     vectors = TfidfVectorizer(analyzer=lambda w: w + [" ".join(p) for p in zip(w, w[1:], strict=False)]).fit_transform(masked)
     likeness = (vectors @ vectors.T).toarray()

@@ -1,6 +1,6 @@
 """Study behind notebook 03: what the recipe reaches over seeds, on real text, with little data and with wrong labels.
 
-    python benchmarks/studies/sentiment.py PART [PART ...] [--units N]
+    python benchmarks/studies/sentiment.py PART [PART ...] [--only UNIT ...]
 
 PART: seeds (QLoRA, five seeds), lora (the same without 4-bit: claim Q4), own (trained on the course's sentences only:
 D5), baselines, grid (0 to 400 examples, 0, 10 and 30 % flipped labels: D1, D2), record (write the results).
@@ -26,7 +26,7 @@ from course_utils import evaluation, models, results, runtime, sentiment, statis
 CODE = results.code_hash(Path(__file__).read_text(encoding="utf-8"))
 SIZES, FLIPS, GRID_SEEDS = (20, 50, 100, 200, 400), (0.0, 0.1, 0.3), (0, 1, 2)
 EPOCHS = {20: 8, 50: 4, 100: 3, 200: 2, 400: 2}
-RECIPE = training.Settings(learning_rate=5e-4, epochs=2, batch=8, checkpoint_every=0)
+RECIPE = training.Settings(learning_rate=5e-4, epochs=3, batch=8, checkpoint_every=0)
 GRID_TEST = 300
 CHOSEN = "all-agree, the easy subset"
 
@@ -181,7 +181,7 @@ PARTS = {"seeds": seeds, "lora": lambda p: seeds(p, four_bit=False), "own": own,
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("part", nargs="+", choices=[*PARTS, "record"])
-    parser.add_argument("--units", type=int, default=1 << 30, help="stop after this many units")
+    parser.add_argument("--only", nargs="+", default=(), help="names of units, such as qlora-3 (to share work out)")
     options = parser.parse_args()
     os.environ.setdefault("COURSE_SCALE", "laptop")
     runtime.quiet()
@@ -191,8 +191,9 @@ def main() -> None:
         if part == "record":
             record()
             continue
-        for name, work in PARTS[part](rows)[:options.units]:
-            unit(name, work)
+        for name, work in PARTS[part](rows):
+            if not options.only or name in options.only:
+                unit(name, work)
 
 
 if __name__ == "__main__":
