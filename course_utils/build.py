@@ -50,7 +50,10 @@ def run(number: str) -> Path:
     minutes = (time.time() - start) / 60
     results.record("laptop_minutes" if scale == "laptop" else f"{scale}_minutes", round(minutes, 2), "minutes",
                    method="wall time of the executed notebook, one run", notebook=number)
-    print(f"\nDone in {minutes:.1f} minutes. The executed notebook: {_short(target)}")
+    for cell in notebook.cells:
+        if "summary" in notebooks.tags(cell):
+            print("\n" + "".join(output.get("text", "") for output in cell.outputs))
+    print(f"Done in {minutes:.1f} minutes. The executed notebook: {runtime.short(target)}")
     return target
 
 
@@ -59,10 +62,6 @@ def _say(cell, cell_index):
     for line in cell.source.splitlines():
         if cell.cell_type == "markdown" and line.startswith("## "):
             print(f"  {time.strftime('%H:%M:%S')}  {line[3:]}", flush=True)
-
-
-def _short(path: Path) -> str:
-    return str(path.relative_to(runtime.ROOT)) if path.is_relative_to(runtime.ROOT) else str(path)
 
 
 def _clean(notebook, number, scale, seconds):
@@ -137,7 +136,7 @@ def render() -> None:
         text = rendered(path)
         if text != path.read_text(encoding="utf-8"):
             path.write_text(text, encoding="utf-8")
-            print(f"rendered {_short(path)}")
+            print(f"rendered {runtime.short(path)}")
     for number in notebooks.numbers():
         pair = notebooks.source(number).with_suffix(".ipynb")
         if not pair.exists():
@@ -185,7 +184,7 @@ def copies() -> None:
             place = runtime.runs_dir() / "build" / kind
             place.mkdir(parents=True, exist_ok=True)
             _save(content, place / pair.name)
-            print(f"{kind}: {_short(place / pair.name)}")
+            print(f"{kind}: {runtime.short(place / pair.name)}")
 
 
 def main() -> None:

@@ -125,7 +125,7 @@ def stacked_bytes(sizes: dict[str, dict[str, int]]):
     figure, axis = plt.subplots(figsize=(8, 0.7 * len(sizes) + 1.6))
     kinds = list(dict.fromkeys(kind for bar in sizes.values() for kind in bar))
     hatches = ["", "//", "..", "xx", "\\\\"]
-    for place, (name, bar) in enumerate(reversed(sizes.items())):
+    for place, bar in enumerate(reversed(sizes.values())):
         left = 0.0
         for i, kind in enumerate(kinds):
             width = bar.get(kind, 0) / 1e6

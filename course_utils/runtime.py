@@ -34,7 +34,7 @@ class CourseError(Exception):
 # ---------------------------------------------------------------- places
 def runs_dir() -> Path:
     """Where runs write (ignored by git): COURSE_RUNS, or runs/ beside the library."""
-    place = Path(os.environ.get("COURSE_RUNS", ROOT / "runs"))
+    place = Path(ROOT, os.environ.get("COURSE_RUNS", "runs"))
     with clear_disk_errors(place):
         place.mkdir(parents=True, exist_ok=True)
     return place
@@ -47,6 +47,12 @@ def cache_dir() -> Path:
     with clear_disk_errors(place):
         place.mkdir(parents=True, exist_ok=True)
     return place
+
+
+def short(place: Path) -> str:
+    """A path as a reader should see it: from the project's folder where it lies inside."""
+    place = Path(place).resolve()
+    return place.relative_to(ROOT).as_posix() if place.is_relative_to(ROOT) else str(place)
 
 
 def require_space(place: Path, bytes_needed: int) -> None:

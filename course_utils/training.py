@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from . import models, runtime
+from . import models, registry, runtime
 from .evaluation import Task, prompt_tokens
 from .runtime import CourseError
 
@@ -160,7 +160,7 @@ def _trainer(model, tokenizer, task, rows, settings, steps, place):
         bf16=here.precision.bf16, fp16=False, use_cpu=here.device == "cpu", dataloader_pin_memory=False,
         gradient_checkpointing=settings.checkpointing, completion_only_loss=True, shuffle_dataset=False,
         logging_steps=1, logging_nan_inf_filter=False, report_to="none", disable_tqdm=True)
-    with models._quiet_bars():
+    with registry.quiet_bars():
         trainer = SFTTrainer(model=model, args=config, train_dataset=examples(task, rows), processing_class=tokenizer)
     models.adapters_to_float32(trainer.model)
     for noisy in (PrinterCallback, ProgressCallback):

@@ -33,7 +33,8 @@
 
 # %% tags=["setup"]
 # Set-up: the same in every notebook. It finds the helper library, checks the machine and says what is missing.
-import subprocess, sys
+import subprocess
+import sys
 from pathlib import Path
 
 NOTEBOOK, REPOSITORY = "03", "fine-tuning-course/fine-tuning-course"
@@ -142,7 +143,8 @@ def render(row, with_answer):
     answer = [{"role": "assistant", "content": TASK.answer(row)}] if with_answer else []
     return tokenizer.apply_chat_template(TASK.prompt(row) + answer, add_generation_prompt=not with_answer)["input_ids"]
 
-prompt, whole = render(train[0], False), render(train[0], True)
+example = next(r for r in train if r["text"].isascii() and len(r["text"]) < 90 and any(c.isdigit() for c in r["text"]))
+prompt, whole = render(example, False), render(example, True)
 labels = mask_prompt(prompt, whole)
 print(f"{len(whole)} tokens, of which {sum(label != -100 for label in labels)} are graded")
 
@@ -370,7 +372,7 @@ results.claim("D3", "a fine-tuned small model classifies in milliseconds", milli
               "section 10", "ms a sentence", "tens of milliseconds on a CPU, batched; not single milliseconds")
 own, zero = stored.get("transfer_accuracy"), stored.get("phrasebank_zero_shot_calibrated")
 results.claim("D5", "distillation: a large model writes the data, a small one learns", own and own["value"],
-              verdict(own, own and own["low"] > zero["high"]), "section 12", "accuracy on real text", "against zero-shot on the same rows");
+              verdict(own, own and own["low"] > zero["high"]), "section 12", "accuracy on real text", "against zero-shot on the same rows")
 
 # %%
 gap = stored.get("qlora_minus_lora")
@@ -383,7 +385,7 @@ results.claim("D1", "behaviour changes with as few as 20 examples", few20, verdi
               "section 12", "accuracy at 20 examples", "against zero-shot, calibrated")
 clean, dirty = cell.get((100, 0.0)), cell.get((400, 0.3))
 results.claim("D2", "quality matters more than quantity", clean and dirty and clean - dirty, verdict(clean and dirty, clean and dirty and clean > dirty),
-              "section 12", "accuracy, 100 clean minus 400 with 30 % wrong labels", "one trade of clean for many");
+              "section 12", "accuracy, 100 clean minus 400 with 30 % wrong labels", "one trade of clean for many")
 
 # %% tags=["recorded"]
 results.claims_table("03")
@@ -403,6 +405,11 @@ results.record("live_peak_memory", runtime.peak_memory() / 1e9, "GB")
 results.record("milliseconds_a_sentence", milliseconds, "ms", n=after.n)
 results.recorded_beside_yours("own_before", "own_tfidf", "own_accuracy", "own_macro_f1", "own_cost", "live_train_seconds",
                               "live_peak_memory", "milliseconds_a_sentence", "laptop_minutes")
+
+# %% tags=["reveal", "summary"]
+print(evaluation.comparison(rivals, COST).drop(columns="parsed").to_string())
+print(f"\nAccuracy {before.accuracy:.2f} before and {after.accuracy:.2f} after training on {len(train)} sentences.")
+print("The adapter:", runtime.short(folder))
 
 # %% [markdown]
 # ## 15 · Exercises
@@ -430,7 +437,7 @@ def my_accuracy(truth, answers):
     return sum(t == a for t, a in zip(truth, answers)) / len(truth)
     ### END SOLUTION
 
-exercises.check("03.1", my_accuracy);
+exercises.check("03.1", my_accuracy)
 
 # %% [markdown]
 # **Exercise 2.** Which tokens are graded? Return True for each graded token of `whole`.
@@ -441,7 +448,7 @@ def my_mask(prompt, whole):
     return [i >= len(prompt) for i in range(len(whole))]
     ### END SOLUTION
 
-exercises.check("03.2", my_mask);
+exercises.check("03.2", my_mask)
 
 # %% [markdown]
 # **Exercise 3.** The most probable label is not always the best answer. Given the model's probabilities and the cost table, return the label
@@ -455,7 +462,7 @@ def cheapest(probability, cost):
     return min(probability, key=expected)
     ### END SOLUTION
 
-exercises.check("03.3", cheapest);
+exercises.check("03.3", cheapest)
 
 # %% [markdown]
 # ## Where next

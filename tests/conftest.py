@@ -36,9 +36,9 @@ def tiny():
     import torch
     from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
 
-    from course_utils import models
+    from course_utils import registry
 
-    tokenizer = AutoTokenizer.from_pretrained(models.local_copy("smollm2-135m"))
+    tokenizer = AutoTokenizer.from_pretrained(registry.local_copy("smollm2-135m"))
     torch.manual_seed(0)
     config = LlamaConfig(vocab_size=len(tokenizer), hidden_size=32, intermediate_size=64, num_hidden_layers=2,
                          num_attention_heads=2, num_key_value_heads=2, max_position_embeddings=512,

@@ -6,7 +6,7 @@ import shutil
 import pytest
 import torch
 
-from course_utils import models, sentiment, training
+from course_utils import models, registry, sentiment, training
 from course_utils.runtime import CourseError
 
 ROW = {"text": "Sales fell", "label": "negative"}
@@ -18,9 +18,9 @@ def unwrap(peft_model):
 
 
 def test_registry_counts_are_true(smollm):
-    assert models.count(smollm[0])["total"] == models.entry("smollm2-135m").parameters
+    assert models.count(smollm[0])["total"] == registry.entry("smollm2-135m").parameters
     with pytest.raises(CourseError, match="no model 'gpt-9'.*\n.*smollm2-135m"):
-        models.entry("gpt-9")
+        registry.entry("gpt-9")
 
 
 def test_nf4_bytes_are_4_127_bits_a_weight(smollm):
@@ -105,8 +105,9 @@ def test_saved_adapter_gives_identical_answers(tiny, tmp_path):
 
 def test_half_precision_adapter_is_half_the_size(tiny, tmp_path):
     wrapped = models.attach_lora(tiny[0], r=4)
-    full, half = (models.save_adapter(wrapped, tmp_path / str(h), base="tiny", half=h) / "adapter_model.safetensors" for h in (False, True))
-    assert half.stat().st_size < 0.7 * full.stat().st_size
+    full, half = (models.save_adapter(wrapped, tmp_path / str(h), base="tiny", half=h) for h in (False, True))
+    size = {folder: (folder / "adapter_model.safetensors").stat().st_size for folder in (full, half)}
+    assert size[half] < 0.7 * size[full]
 
 
 def test_adapter_of_another_base_is_refused(tiny, tmp_path):
@@ -145,9 +146,9 @@ def test_full_disk_leaves_the_old_adapter_and_no_half_one(tiny, tmp_path, monkey
 # ---------------------------------------------------------------- finding weights
 def test_missing_package_says_how_to_install(monkeypatch, tmp_path):
     monkeypatch.setenv("COURSE_CACHE", str(tmp_path))
-    monkeypatch.setattr(models.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(registry.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(CourseError, match="not installed.*\n.*requirements-assets.txt"):
-        models.local_copy("smollm2-135m")
+        registry.local_copy("smollm2-135m")
 
 
 def test_damaged_cache_is_noticed_and_a_half_written_one_never_used(monkeypatch, tmp_path):
@@ -159,33 +160,33 @@ def test_damaged_cache_is_noticed_and_a_half_written_one_never_used(monkeypatch,
         made.append(item.name)
         (work / "model").mkdir()
         (work / "model" / "weights").write_bytes(b"good")
-        sums = {"weights": models._fingerprint(work / "model" / "weights")}
+        sums = {"weights": registry._fingerprint(work / "model" / "weights")}
         (work / "model" / "checksums.json").write_text(json.dumps(sums))
 
-    monkeypatch.setattr(models, "_convert", convert)
-    place = models.local_copy("smollm2-135m")
-    assert models.local_copy("smollm2-135m") == place and len(made) == 1
+    monkeypatch.setattr(registry, "_convert", convert)
+    place = registry.local_copy("smollm2-135m")
+    assert registry.local_copy("smollm2-135m") == place and len(made) == 1
     (place / "weights").write_bytes(b"bad!")
-    assert (models.local_copy("smollm2-135m") / "weights").read_bytes() == b"good" and len(made) == 2
+    assert (registry.local_copy("smollm2-135m") / "weights").read_bytes() == b"good" and len(made) == 2
     (place / "checksums.json").unlink()
-    models.local_copy("smollm2-135m")
+    registry.local_copy("smollm2-135m")
     assert len(made) == 3
 
     def die(item, work):
         (work / "model").mkdir()
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(models, "_convert", die)
+    monkeypatch.setattr(registry, "_convert", die)
     shutil.rmtree(place)
     with pytest.raises(KeyboardInterrupt):
-        models.local_copy("smollm2-135m")
+        registry.local_copy("smollm2-135m")
     assert list(tmp_path.iterdir()) == []
 
 
 def test_offline_run_names_the_way_on(monkeypatch):
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     with pytest.raises(CourseError, match="this run is offline.*\n.*smollm2-135m"):
-        models.where("gemma-3-1b-it")
+        registry.where("gemma-3-1b-it")
 
 
 def test_refused_token_falls_back_to_the_mirror_and_is_never_printed(monkeypatch, capsys):
@@ -201,9 +202,9 @@ def test_refused_token_falls_back_to_the_mirror_and_is_never_printed(monkeypatch
     monkeypatch.setenv("HF_HUB_OFFLINE", "0")
     monkeypatch.setenv("HF_TOKEN", "hf_secret")
     monkeypatch.setattr(HfApi, "auth_check", refuse)
-    assert models.where("gemma-3-1b-it") == "unsloth/gemma-3-1b-it"
+    assert registry.where("gemma-3-1b-it") == "unsloth/gemma-3-1b-it"
     said = capsys.readouterr().out
     assert "the same terms apply" in said and "hf_secret" not in said
     with pytest.raises(CourseError, match="refused Qwen/Qwen3-0.6B.*\n.*HF_TOKEN") as refused:
-        models.where("qwen3-0.6b")
+        registry.where("qwen3-0.6b")
     assert "hf_secret" not in str(refused.value)

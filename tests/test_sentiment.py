@@ -64,7 +64,8 @@ def bank(tmp_path, text: bytes, name="FinancialPhraseBank-v1.0/Sentences_AllAgre
 
 def test_phrasebank_counts_damaged_rows(tmp_path):
     """Real copies contain damaged rows; one mirror has a row that is just `1`. They are counted, never guessed."""
-    path = bank(tmp_path, "Profit rose to 5 @ 6 EUR .@positive\nPärnu@neutral\n1\n\n@negative\nX@happy\nPärnu@neutral\n".encode("latin-1"))
+    lines = ["Profit rose to 5 @ 6 EUR .@positive", "Pärnu@neutral", "1", "", "@negative", "X@happy", "Pärnu@neutral"]
+    path = bank(tmp_path, "\n".join(lines).encode("latin-1"))
     loaded = sentiment.phrasebank(path)
     assert [r["text"] for r in loaded.rows] == ["Profit rose to 5 @ 6 EUR .", "Pärnu"]
     assert loaded.dropped == {"empty": 3, "with an unknown label": 1, "duplicate": 1}

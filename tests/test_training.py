@@ -12,8 +12,8 @@ import torch
 from course_utils import evaluation, models, notebooks, sentiment, training
 from course_utils.runtime import CourseError
 
-ROWS = [{"text": f"{verb} in quarter {i}", "label": label}
-        for i in range(6) for verb, label in (("Sales rose", "positive"), ("Sales fell", "negative"), ("The plant is", "neutral"))]
+KINDS = (("Sales rose", "positive"), ("Sales fell", "negative"), ("The plant is", "neutral"))
+ROWS = [{"text": f"{verb} in quarter {i}", "label": label} for i in range(6) for verb, label in KINDS]
 SETTINGS = training.Settings(learning_rate=1e-2, epochs=2, batch=4, checkpoint_every=2, seed=1)
 
 
@@ -131,7 +131,7 @@ def test_other_settings_never_resume_another_runs_checkpoint(tiny, tmp_path):
 def test_a_killed_process_goes_on(tmp_path):
     """SIGKILL, not a polite interrupt: what is on the disk must be enough."""
     script = textwrap.dedent(f"""
-        import sys; sys.path.insert(0, {str(notebooks.runtime.ROOT)!r}); sys.path.insert(0, {str(notebooks.runtime.ROOT / "tests")!r})
+        import sys; sys.path[:0] = [{str(notebooks.runtime.ROOT)!r}, {str(notebooks.runtime.ROOT / "tests")!r}]
         import os, signal, conftest, test_training as t
         tiny = conftest.tiny.__wrapped__() if hasattr(conftest.tiny, "__wrapped__") else conftest.tiny.__pytest_wrapped__.obj()
         def watch(run):
