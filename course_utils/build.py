@@ -69,8 +69,8 @@ def _clean(notebook, number, scale, seconds):
     for place, cell in enumerate(notebook.cells):
         cell["id"] = f"cell-{place:03d}"
         cell.metadata.pop("execution", None)
-        for output in cell.get("outputs", []):
-            output.get("metadata", {}).pop("widgets", None)
+        if cell.cell_type == "code":  # a widget without its kernel shows an error; its static figure stands beside it
+            cell.outputs = [o for o in cell.outputs if "application/vnd.jupyter.widget-view+json" not in o.get("data", {})]
     notebook.metadata.pop("widgets", None)
     notebook.metadata["course"] = {"code": notebooks.code_of(notebook), "scale": scale,
                                    "device": runtime.machine().name, "date": datetime.date.today().isoformat(),

@@ -159,3 +159,69 @@ def examples_curve(cells: list[dict], baseline: tuple[float, str] | None = None)
     axis.minorticks_off()
     axis.legend(loc="lower right")
     return figure
+
+
+def lora_layer(r: int):
+    """One layer of six inputs and six outputs: 36 faint frozen connections, and LoRA's bold detour through r nodes."""
+    import matplotlib.pyplot as plt
+
+    figure, axis = plt.subplots(figsize=(8, 4.4))
+    ins, outs = [(0, 5 - i) for i in range(6)], [(4, 5 - i) for i in range(6)]
+    middle = [(2, -1.5 - 0.68 * j) for j in range(r)]
+    for a in ins:
+        for b in outs:
+            axis.plot(*zip(a, b, strict=True), color=PALETTE["pale"], lw=1, marker="", ls="-", zorder=1)
+        for m in middle:
+            axis.plot(*zip(a, m, strict=True), color=PALETTE["blue"], lw=1.3, marker="", ls="-", alpha=0.75, zorder=2)
+    for b in outs:
+        for m in middle:
+            axis.plot(*zip(m, b, strict=True), color=PALETTE["orange"], lw=1.3, marker="", ls="--", alpha=0.75, zorder=2)
+    for nodes, color, shape in ((ins + outs, PALETTE["black"], "o"), (middle, PALETTE["green"], "s")):
+        axis.scatter(*zip(*nodes, strict=True), s=190, color=color, marker=shape, zorder=3)
+    axis.text(0, 5.6, "layer k: 6 nodes", ha="center")
+    axis.text(4, 5.6, "layer k+1: 6 nodes", ha="center")
+    axis.text(2, 5.6, "36 weights and 6 biases, frozen", ha="center", color="#666666")
+    axis.text(0.05, -1.6, f"A: {r} x 6 = {6 * r}", color=PALETTE["blue"], ha="center", weight="bold")
+    axis.text(3.95, -1.6, f"B: 6 x {r} = {6 * r}", color=PALETTE["orange"], ha="center", weight="bold")
+    verdict = f"saves {36 - 12 * r}" if r < 3 else "saves nothing"
+    axis.set_title(f"LoRA with r = {r} trains {12 * r} weights beside 36: {verdict}")
+    axis.set(xlim=(-0.9, 4.9), ylim=(-5.3, 6.1))
+    axis.axis("off")
+    return figure
+
+
+def rank_and_error(jobs: dict, found: dict, bound: dict):
+    """Singular values of each job's change (left) and the error left at each r, found and best possible (right)."""
+    import matplotlib.pyplot as plt
+
+    figure, (left, right) = plt.subplots(1, 2, figsize=(10, 3.8))
+    for i, (k, change) in enumerate(jobs.items()):
+        values = np.linalg.svd(np.asarray(change), compute_uv=False)
+        left.plot(range(1, 7), np.maximum(values, 1e-7), color=SERIES[i], marker=MARKERS[i], ls=LINES[i], label=f"rank {k}")
+        ranks = range(1, 7)
+        right.plot(ranks, [max(bound[k, r], 1e-9) for r in ranks], color=SERIES[i], marker="", ls=LINES[i])
+        right.plot(ranks, [max(found[k, r], 1e-9) for r in ranks], color=SERIES[i], marker=MARKERS[i], ls="", ms=8)
+    left.set(yscale="log", xlabel="direction", ylabel="size (singular value)", title="What each job needs")
+    right.set(yscale="log", xlabel="LoRA's r", ylabel="squared error left", ylim=(1e-10, 100))
+    right.set_title("Line: best possible. Marks: found")
+    left.legend()
+    return figure
+
+
+def quantised(weights, codes, restored):
+    """Three tables side by side: the weights, their 4-bit codes, and the error of the numbers that come back."""
+    import matplotlib.pyplot as plt
+
+    figure, axes = plt.subplots(1, 3, figsize=(11, 3.9))
+    error = np.asarray(restored - weights)
+    panels = ((np.asarray(weights), "weights, 32 bits each", "RdBu", "{:.2f}", 3),
+              (np.asarray(codes), "codes, 4 bits each", "Greys", "{:d}", 26),
+              (error, "error after the way back", "RdBu", "{:+.2f}", 3))
+    for axis, (table, title, colors, form, top) in zip(axes, panels, strict=True):
+        low = 0 if top == 26 else -top
+        axis.imshow(table, cmap=colors, vmin=low, vmax=top)
+        for (i, j), value in np.ndenumerate(table):
+            axis.text(j, i, form.format(value), ha="center", va="center", fontsize=9)
+        axis.set_title(title)
+        axis.axis("off")
+    return figure

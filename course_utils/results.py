@@ -110,7 +110,7 @@ def shown(entry: dict, form: str = "") -> str:
     field, _, form = form.partition(":") if form.startswith(("low:", "high:", "sd:")) else ("value", "", form)
     value = entry[field]
     if isinstance(value, float):
-        return format(value, form or ".2f")
+        return format(value, form or (".2f" if abs(value) >= 0.005 or value == 0 else ".0e"))
     return format(value, form) if form else str(value)
 
 
