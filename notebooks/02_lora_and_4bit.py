@@ -33,8 +33,7 @@
 
 # %% tags=["setup"]
 # Set-up: the same in every notebook. It finds the helper library, checks the machine and says what is missing.
-import subprocess
-import sys
+import subprocess, sys
 from pathlib import Path
 
 NOTEBOOK, REPOSITORY = "02", "fine-tuning-course/fine-tuning-course"
@@ -79,7 +78,7 @@ from IPython.display import display
 def redraw(r):
     display(figures.lora_layer(r))
 
-ipywidgets.interact(redraw, r=ipywidgets.IntSlider(2, 1, 6, description="r"))
+ipywidgets.interact(redraw, r=ipywidgets.IntSlider(2, 1, 6, description="r"));
 
 # %% [markdown]
 # ## 2 · The maths in one line
@@ -247,13 +246,29 @@ for k in jobs:
     print(f"rank {k}: below its rank within 1 % of the best possible: {all(abs(g) < 0.01 for g in gaps)}; "
           f"from r={k} on below 1e-4: {rest < 1e-4}")
 
+# %% [markdown]
+# **Full fine-tuning beside it**: the same jobs, the same optimiser, all 36 weights.
+
+# %% tags=["nbval-check-output"]
+for k, change in jobs.items():
+    full, x36 = torch.nn.Parameter(W.clone()), whitened(48, 6)
+    optimizer = torch.optim.Adam([full], lr=0.05)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, 1500)
+    for _ in range(1500):
+        loss = ((x36 @ (full - W - change).T) ** 2).sum(1).mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        schedule.step()
+    print(f"rank {k}: full fine-tuning below 1e-4: {loss.item() < 1e-4}, with 36 trained weights; LoRA at r={k} needs {12 * k}")
+
 # %%
 picture = figures.rank_and_error(jobs, found, bound)
 style.show(picture, "Left: singular values of three changes. Right: error left by r; LoRA's points lie on the best possible line.")
 
 # %% [markdown]
 # Left: how many directions each job really needs. Right: the line is the best possible, the markers are what training found. A change of rank 2
-# is learned completely from r = 2 on; more rank buys nothing. Full fine-tuning is the case r = 6: never wrong, never cheap. Whether real
+# is learned completely from r = 2 on; more rank buys nothing. Full fine-tuning is always exact, and never cheap. Whether real
 # fine-tuning has low rank is an empirical question. Notebook 01 measures it on a model you trained.
 
 # %% [markdown]
@@ -506,7 +521,23 @@ def calculator(model, method, batch, tokens, checkpointing):
     print("   ".join(f"{k} {v / 1e9:.1f} GB" for k, v in m.items()), "\nfits:", ", ".join(fits) or "no single card")
 
 ipywidgets.interact(calculator, model=list(registry.CONFIGURATIONS), method=list(LINEAR_BYTES), batch=(1, 32), tokens=(128, 4096, 128),
-                    checkpointing=True)
+                    checkpointing=True);
+
+# %% [markdown]
+# **And money?** What a training run costs is the card's price an hour times the hours. The prices are examples: put in your provider's.
+
+# %% tags=["nbval-check-output"]
+PRICE = {"T4": 0.4, "RTX 3090": 0.4, "RTX 4090": 0.6, "A100 40": 1.5, "A6000 48": 0.8, "A100 80": 2.0, "H100": 3.0}  # euros an hour: edit
+
+def cheapest(model, method, hours):
+    peak = memory(model, method, tokens=512, checkpointing=True)["peak"]
+    fits = [card for card, size in CARDS.items() if peak < size * 2**30]
+    return min(((PRICE[card] * hours, card) for card in fits), default=(None, "no single card"))
+
+for model in ("gemma-3-1b-it", "llama-3.2-3b", "llama-3.1-70b"):
+    for method in ("full", "QLoRA"):
+        euros, card = cheapest(model, method, hours=3)
+        print(f"{model:14s} {method:6s} three hours on {card}: {'-' if euros is None else f'{euros:.2f} euros'}")
 
 # %% [markdown]
 # **Can the calculator be trusted?** It was compared with the memory that real training steps took on a real machine, each in a process of its
@@ -556,7 +587,7 @@ results.claim("L3", "LoRA means about 100 times fewer parameters", whole_gemma /
               "Gemma 3 1B, r=16, q/v; the 6x6 layer at r=2 saves a third, from r=3 on nothing")
 results.claim("L4", "the merged weight is W + BA", 32 / 16, condition, "section 5", "factor", "only with the factor alpha/r: 2 at alpha 32, r 16")
 results.claim("L6", "the detour must be linear to be merged", relu_error, "holds", "section 5", "relative error",
-              "with a ReLU the best matrix leaves this error")
+              "with a ReLU the best matrix leaves this error");
 
 # %% tags=["reveal"]
 results.claim("L7", "adapters need under 0.1 % of the parameters", 100 * trained / whole_gemma, "wrong", "section 3", "%", "r=16 on q/v of Gemma 3 1B")
@@ -570,7 +601,7 @@ results.claim("Q3", "a 65B model fine-tunes on a 24 GB card", weights65 / 1e9, "
               "GB", "its 4-bit weights alone")
 t4 = memory("gemma-3-1b-it", "QLoRA", batch=4, tokens=512, number=4)["peak"]
 results.claim("Q5", "Gemma 1B fits a free T4", t4 / 1e9, "holds" if t4 < 14.56 * 2**30 else "wrong", "section 8", "GB",
-              "calculated: batch 4, 512 tokens, float32; not measured on a T4")
+              "calculated: batch 4, 512 tokens, float32; not measured on a T4");
 
 # %% tags=["reveal"]
 results.claim("Q6", "QLoRA 8-bit", 4, "wrong", "section 7", "bits", "QLoRA is 4-bit by definition; 8-bit LoRA is another method")
@@ -581,7 +612,7 @@ results.claim("Q7", "3B on a 24 GB card needs batch 1; full fine-tuning of 3B fi
 results.claim("Q8", "NF4's levels are normal quantiles; double quantisation saves 0.373 bits", once - twice, "holds", "section 7", "bits",
               "with the outermost share 0.9677083")
 results.record("nf4_level_error", level_error)
-results.record("nf4_bytes_equal", float(all(cases.values())), "share of cases", n=len(cases))
+results.record("nf4_bytes_equal", float(all(cases.values())), "share of cases", n=len(cases));
 
 # %% tags=["recorded"]
 results.claims_table("02")
@@ -607,8 +638,11 @@ exercises.exercise("02.1", lambda f: [f(6, 6, 2), f(4096, 4096, 16), f(576, 1536
                    "A is r by inputs, B is outputs by r.", "Add the two sizes.")
 exercises.exercise("02.2", lambda f: f(6, 6) == 2 and f(4096, 4096) == 2047 and f(576, 192) == 143,
                    "LoRA saves as long as r (inputs + outputs) is below inputs x outputs.", "Try r = 1, 2, 3 ... and stop in time.")
-exercises.exercise("02.3", lambda answer: str(answer).strip().upper() == "A",
-                   "Look at the two gradients of section 2: one contains A, the other B.", "If B is zero, A's first gradient is zero. B's is not.")
+exercises.exercise("02.4", lambda f: set(f()) == {6, 9, 11},
+                   "Three of the thirteen are plainly wrong. Look for a percentage, a card that is too small, and a misnomer.",
+                   "65B weights in 4 bits need 34 GB; QLoRA is 4-bit by definition; Gemma 3 1B's q/v adapters are 0.149 %.")
+exercises.exercise("02.3", lambda f: str(f()).strip().upper() == "A",
+                   "Look at the two gradients of section 2: one contains A, the other B.", "If B is zero, A's first gradient is zero. B's is not.");
 
 # %% [markdown]
 # **Exercise 1.** Count an adapter's numbers. **Exercise 2.** Return the largest r that still saves something.
@@ -619,7 +653,7 @@ def count(outputs, inputs, r):
     return r * (outputs + inputs)
     ### END SOLUTION
 
-exercises.check("02.1", count)
+exercises.check("02.1", count);
 
 # %% tags=["exercise"]
 def largest_useful(outputs, inputs):
@@ -627,7 +661,7 @@ def largest_useful(outputs, inputs):
     return (outputs * inputs - 1) // (outputs + inputs)
     ### END SOLUTION
 
-exercises.check("02.2", largest_useful)
+exercises.check("02.2", largest_useful);
 
 # %% [markdown]
 # **Exercise 3.** B starts at zero. If A started at zero too, nothing would ever train. Which one must be random so that the *other* can move in the
@@ -639,7 +673,18 @@ def answer():
     return "A"
     ### END SOLUTION
 
-exercises.check("02.3", answer())
+exercises.check("02.3", answer);
+
+# %% [markdown]
+# **Exercise 4.** Which of the thirteen claims of section 9 are plainly wrong? Return their numbers.
+
+# %% tags=["exercise"]
+def wrong_claims():
+    ### BEGIN SOLUTION
+    return {6, 9, 11}
+    ### END SOLUTION
+
+exercises.check("02.4", wrong_claims);
 
 # %% [markdown]
 # ## Where next

@@ -33,8 +33,7 @@
 
 # %% tags=["setup"]
 # Set-up: the same in every notebook. It finds the helper library, checks the machine and says what is missing.
-import subprocess
-import sys
+import subprocess, sys
 from pathlib import Path
 
 NOTEBOOK, REPOSITORY = "03", "fine-tuning-course/fine-tuning-course"
@@ -372,7 +371,7 @@ results.claim("D3", "a fine-tuned small model classifies in milliseconds", milli
               "section 10", "ms a sentence", "tens of milliseconds on a CPU, batched; not single milliseconds")
 own, zero = stored.get("transfer_accuracy"), stored.get("phrasebank_zero_shot_calibrated")
 results.claim("D5", "distillation: a large model writes the data, a small one learns", own and own["value"],
-              verdict(own, own and own["low"] > zero["high"]), "section 12", "accuracy on real text", "against zero-shot on the same rows")
+              verdict(own, own and own["low"] > zero["high"]), "section 12", "accuracy on real text", "against zero-shot on the same rows");
 
 # %%
 gap = stored.get("qlora_minus_lora")
@@ -385,7 +384,7 @@ results.claim("D1", "behaviour changes with as few as 20 examples", few20, verdi
               "section 12", "accuracy at 20 examples", "against zero-shot, calibrated")
 clean, dirty = cell.get((100, 0.0)), cell.get((400, 0.3))
 results.claim("D2", "quality matters more than quantity", clean and dirty and clean - dirty, verdict(clean and dirty, clean and dirty and clean > dirty),
-              "section 12", "accuracy, 100 clean minus 400 with 30 % wrong labels", "one trade of clean for many")
+              "section 12", "accuracy, 100 clean minus 400 with 30 % wrong labels", "one trade of clean for many");
 
 # %% tags=["recorded"]
 results.claims_table("03")
@@ -426,7 +425,7 @@ exercises.exercise("03.2", lambda f: f([5, 6, 7], [5, 6, 7, 8, 9]) == [False, Fa
 TOY = {("up", "up"): 0, ("up", "down"): 1, ("down", "up"): 10, ("down", "down"): 0}
 exercises.exercise("03.3", lambda f: f({"up": 0.8, "down": 0.2}, TOY) == "down" and f({"up": 0.95, "down": 0.05}, TOY) == "up",
                    "For each possible answer add up probability times cost over the three truths.",
-                   "The best answer is the one with the lowest expected cost, not the most probable one.")
+                   "The best answer is the one with the lowest expected cost, not the most probable one.");
 
 # %% [markdown]
 # **Exercise 1.** Write accuracy yourself.
@@ -437,7 +436,7 @@ def my_accuracy(truth, answers):
     return sum(t == a for t, a in zip(truth, answers)) / len(truth)
     ### END SOLUTION
 
-exercises.check("03.1", my_accuracy)
+exercises.check("03.1", my_accuracy);
 
 # %% [markdown]
 # **Exercise 2.** Which tokens are graded? Return True for each graded token of `whole`.
@@ -448,7 +447,7 @@ def my_mask(prompt, whole):
     return [i >= len(prompt) for i in range(len(whole))]
     ### END SOLUTION
 
-exercises.check("03.2", my_mask)
+exercises.check("03.2", my_mask);
 
 # %% [markdown]
 # **Exercise 3.** The most probable label is not always the best answer. Given the model's probabilities and the cost table, return the label
@@ -462,7 +461,7 @@ def cheapest(probability, cost):
     return min(probability, key=expected)
     ### END SOLUTION
 
-exercises.check("03.3", cheapest)
+exercises.check("03.3", cheapest);
 
 # %% [markdown]
 # ## Where next

@@ -4,8 +4,9 @@
 
 PART: seeds (QLoRA, five seeds), lora (the same without 4-bit: claim Q4), own (trained on the course's sentences only:
 D5), baselines, grid (0 to 400 examples, 0, 10 and 30 % flipped labels: D1, D2), record (write the results).
-Needs FinancialPhraseBank: the variable COURSE_PHRASEBANK names its zip. Every unit of work is kept in runs/studies; a
-stopped study goes on where it was. Settings were chosen on the 150 validation rows; each unit looks at the test rows once.
+Needs FinancialPhraseBank: the variable COURSE_PHRASEBANK names its zip. Every unit of work is kept in runs/studies (after
+`make publish` in data/results/studies); a stopped study goes on where it was. Settings were chosen on the 150 validation
+rows; each unit looks at the test rows once.
 """
 
 from __future__ import annotations
@@ -31,21 +32,30 @@ GRID_TEST = 300
 CHOSEN = "all-agree, the easy subset"
 
 
+def places() -> tuple[Path, Path]:
+    """Where outcomes of units are looked for: this machine's runs, then the published ones."""
+    return runtime.runs_dir() / "studies" / "sentiment", results.PUBLISHED / "studies" / "sentiment"
+
+
 def unit(name: str, work) -> dict:
     """One resumable piece of work: its stored outcome, or `work()` now."""
-    path = runtime.runs_dir() / "studies" / "sentiment" / f"{name}.json"
-    if path.exists():
-        return json.loads(path.read_text())
+    for place in places():
+        if (place / f"{name}.json").exists():
+            return json.loads((place / f"{name}.json").read_text())
     start = time.time()
     outcome = work() | {"wall": time.time() - start, "device": runtime.machine().name}
-    results.write_json(path, outcome)
+    results.write_json(places()[0] / f"{name}.json", outcome)
     print(f"{name}: accuracy {outcome['accuracy']:.3f} ({outcome['wall']:.0f} s)", flush=True)
     return outcome
 
 
 def measured(answers: evaluation.Evaluation, **more) -> dict:
-    return {"accuracy": answers.accuracy, "macro_f1": answers.macro_f1, "guess": answers.guess, "truth": answers.truth,
-            "answer_seconds": answers.seconds, **more}
+    """An outcome to keep: answers row by row as one character each (the label's place in LABELS, - if unparsed)."""
+    def letters(labels):
+        return "".join(str(sentiment.LABELS.index(x)) if x in sentiment.LABELS else "-" for x in labels)
+
+    return {"accuracy": answers.accuracy, "macro_f1": answers.macro_f1, "guess": letters(answers.guess),
+            "truth": letters(answers.truth), "answer_seconds": answers.seconds, **more}
 
 
 def train_and_test(rows, test, settings, four_bit=True, validation=()):
@@ -116,8 +126,8 @@ def baselines(parts):
 
 # ---------------------------------------------------------------- recording
 def done(pattern: str) -> list[dict]:
-    folder = runtime.runs_dir() / "studies" / "sentiment"
-    return [json.loads(p.read_text()) for p in sorted(folder.glob(f"{pattern}.json"))]
+    found = {p.name: p for place in reversed(places()) for p in place.glob(f"{pattern}.json")}
+    return [json.loads(found[name].read_text()) for name in sorted(found)]
 
 
 def note(name, units, key="accuracy", **more):
@@ -167,7 +177,7 @@ def record_pairs():
     n = min(len(four), len(full))
     if n:
         def right(units):
-            return np.mean([np.equal(u["truth"], u["guess"]) for u in units[:n]], axis=0)
+            return np.mean([np.equal(list(u["truth"]), list(u["guess"])) for u in units[:n]], axis=0)
 
         gap = statistics.paired_bootstrap(right(four), right(full))
         results.record("qlora_minus_lora", gap["value"], low=gap["low"], high=gap["high"], n=len(four[0]["truth"]),
