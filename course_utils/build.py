@@ -163,6 +163,8 @@ def student(notebook, number: str):
     for cell in copied.cells:
         if cell.cell_type != "code":
             continue
+        if "exercise-checks" in notebooks.tags(cell):  # folded away: the checks show the way
+            cell.metadata["jupyter"] = {"source_hidden": True}
         if "### BEGIN SOLUTION" in cell.source:
             cell.source = SOLUTION.sub(r'\1raise NotImplementedError("your turn")' + "\n", cell.source)
             cell.outputs, cell.execution_count = [], None

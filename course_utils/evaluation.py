@@ -194,12 +194,16 @@ class Evaluation:
         """Share of answers that could be read as a label."""
         return 1 - self.guess.count(UNPARSED) / self.n
 
-    def cost(self, matrix: dict[tuple[str, str], float]) -> float:
-        """Expected cost a row. matrix[(truth, answer)]; an unparsed answer costs what the worst answer would."""
+    def costs(self, matrix: dict[tuple[str, str], float]) -> np.ndarray:
+        """(n,) cost of each answer. matrix[(truth, answer)]; an unparsed answer costs what the worst answer would."""
         def price(truth, guess):
             return matrix[truth, guess] if guess != UNPARSED else max(matrix[truth, g] for g in self.labels)
 
-        return float(np.mean([price(t, g) for t, g in zip(self.truth, self.guess, strict=True)]))
+        return np.array([float(price(t, g)) for t, g in zip(self.truth, self.guess, strict=True)])
+
+    def cost(self, matrix: dict[tuple[str, str], float]) -> float:
+        """Expected cost a row: the mean of `costs`."""
+        return float(self.costs(matrix).mean())
 
     def confusion(self):
         """A table: truth down, answer across (with a column for unparsed answers where there are any)."""

@@ -22,6 +22,7 @@ class Exercise:
 
 BOOK: dict[str, Exercise] = {}
 TRIES: Counter = Counter()
+SOLVED: set[str] = set()
 
 
 def exercise(key: str, test: Callable[[object], bool], *hints: str) -> None:
@@ -44,6 +45,7 @@ def check(key: str, answer) -> bool:
     except Exception as error:  # a learner's code may fail in any way
         right, trouble = False, f" It raised {type(error).__name__}: {error}."
     if right:
+        SOLVED.add(key)
         print(f"{key}: correct ✔")
         return True
     hint = item.hints[min(TRIES[key], len(item.hints) - 1)]

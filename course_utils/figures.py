@@ -146,7 +146,7 @@ def examples_curve(cells: list[dict], baseline: tuple[float, str] | None = None)
 
     figure, axis = plt.subplots(figsize=(8, 4))
     for i, share in enumerate(sorted({c["flipped"] for c in cells})):
-        line = sorted((c for c in cells if c["flipped"] == share), key=lambda c: c["examples"])
+        line = sorted((c for c in cells if c["flipped"] == share and c["examples"]), key=lambda c: c["examples"])
         x, y = [c["examples"] for c in line], np.array([c["value"] for c in line])
         spread = np.array([[c["value"] - c["low"] for c in line], [c["high"] - c["value"] for c in line]])
         axis.errorbar(x, y, yerr=spread, color=SERIES[i], marker=MARKERS[i], ls=LINES[i], capsize=3,
@@ -155,7 +155,8 @@ def examples_curve(cells: list[dict], baseline: tuple[float, str] | None = None)
         axis.axhline(baseline[0], color=PALETTE["grey"], ls="--", lw=1.5)
         axis.text(axis.get_xlim()[1], baseline[0], baseline[1], ha="right", va="bottom", fontsize=10)
     axis.set(xscale="log", xlabel="training sentences", ylabel="accuracy", ylim=(0, 1))
-    axis.set_xticks([c["examples"] for c in cells if c["flipped"] == 0], [c["examples"] for c in cells if c["flipped"] == 0])
+    ticks = [c["examples"] for c in cells if c["flipped"] == 0 and c["examples"]]
+    axis.set_xticks(ticks, ticks)
     axis.minorticks_off()
     axis.legend(loc="lower right")
     return figure

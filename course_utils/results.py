@@ -142,7 +142,7 @@ def recorded_beside_yours(*names: str, notebook: str | None = None):
 
 
 # ---------------------------------------------------------------- claims
-VERDICTS = ("holds", "holds with a condition", "wrong", "not testable here", "not run")
+VERDICTS = ("holds", "holds with a condition", "wrong", "not decided", "not testable here", "not run")
 
 
 def claim(key: str, statement: str, value, verdict: str, cell: str, unit: str = "", why: str = "", **more) -> dict:

