@@ -16,7 +16,7 @@
 #
 # **Why is fine-tuning cheap, in memory and in money?**
 #
-# <!--badges--><!--/badges-->
+# <!--badges-->[![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/fine-tuning-course/fine-tuning-course/blob/main/notebooks/02_lora_and_4bit.ipynb) · [source](https://github.com/fine-tuning-course/fine-tuning-course/blob/main/notebooks/02_lora_and_4bit.py) · [slides](https://github.com/fine-tuning-course/fine-tuning-course/tree/main/slides)<!--/badges-->
 #
 # After this notebook you will be able to
 #

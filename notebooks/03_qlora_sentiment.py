@@ -16,7 +16,7 @@
 #
 # **Can a small language model, on a laptop, learn to read financial news the way your desk reads it?**
 #
-# <!--badges--><!--/badges-->
+# <!--badges-->[![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/fine-tuning-course/fine-tuning-course/blob/main/notebooks/03_qlora_sentiment.ipynb) · [source](https://github.com/fine-tuning-course/fine-tuning-course/blob/main/notebooks/03_qlora_sentiment.py) · [slides](https://github.com/fine-tuning-course/fine-tuning-course/tree/main/slides)<!--/badges-->
 #
 # After this notebook you will be able to
 #
@@ -348,7 +348,7 @@ print(f"adapter: {size:.1f} MB; same answers: {check.guess == after.guess}; "
 #
 # Your run took minutes. These figures come from runs that took hours. They use **FinancialPhraseBank**, real news sentences labelled by
 # people with a background in finance (Malo et al., 2014): the *all-agree* part, the easy subset. A fixed half of it was used: 400 sentences to
-# train on, 150 to choose settings, the rest to test. Always saying *neutral* already gives <!--r:03.phrasebank_majority-->?<!--/r--> there.
+# train on, 150 to choose settings, the rest to test. Always saying *neutral* already gives <!--r:03.phrasebank_majority-->0.62<!--/r--> there.
 
 # %% tags=["recorded"]
 from course_utils import results
@@ -365,6 +365,9 @@ for name, text in names.items():
     print(f"{text:38s}", f"{found['value']:.3f}  95 %: {found['low']:.3f} to {found['high']:.3f}{seeds}" if found else "not run")
 
 # %% [markdown]
+# **Look at the word list first.** About a hundred words reach <!--r:03.phrasebank_words-->0.87<!--/r--> on these easy sentences. Any model must beat that to be worth its
+# trouble.
+#
 # **Does distillation work across the gap?** Two lines above were trained only on sentences that a large model wrote, and tested on real ones that
 # nobody here wrote. Compare them with *majority* and *zero-shot*. The known cases do the same at scale: Alpaca learned from 52,000 answers of a larger model, Orca from its explanations, the
 # Phi models from textbooks that it wrote.

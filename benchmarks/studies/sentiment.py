@@ -186,7 +186,8 @@ def record_pairs():
         return np.mean([np.equal(list(u["truth"]), list(u["guess"])) for u in units], axis=0)
 
     pairs = {"qlora_minus_lora": ("qlora-[0-9]", "lora-[0-9]"), "transfer_minus_zero_shot": ("own-[0-9]", "zero-shot-calibrated"),
-             "transfer_minus_tfidf_own": ("own-[0-9]", "tfidf-own"), "phrasebank_minus_tfidf": ("qlora-[0-9]", "tfidf")}
+             "transfer_minus_tfidf_own": ("own-[0-9]", "tfidf-own"), "phrasebank_minus_tfidf": ("qlora-[0-9]", "tfidf"),
+             "transfer_minus_words": ("own-[0-9]", "words"), "phrasebank_minus_words": ("qlora-[0-9]", "words")}
     for name, (first, second) in pairs.items():
         a, b = done(first), done(second)
         if a and b:
