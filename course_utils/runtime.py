@@ -134,12 +134,6 @@ class Machine:
     gpu_memory: int
     precision: Precision
 
-    @property
-    def torch_device(self):
-        import torch
-
-        return torch.device(self.device)
-
 
 def machine(fast: bool = False) -> Machine:
     """Describes this machine."""

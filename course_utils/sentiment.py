@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import hashlib
-import io
 import json
 import os
 import re
@@ -214,12 +213,3 @@ def variety(rows: list[dict]) -> dict[str, float]:
     nearest = likeness.max(1)
     return {"distinct_4grams": len(set(grams)) / len(grams), "nearest_median": float(np.median(nearest)),
             "nearest_95": float(np.quantile(nearest, 0.95)), "near_duplicates": int((nearest > 0.8).sum())}
-
-
-def to_csv(rows: list[dict]) -> str:
-    """Rows as CSV text with the columns text and label."""
-    out = io.StringIO()
-    writer = csv.DictWriter(out, ["text", "label"], extrasaction="ignore", lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return out.getvalue()

@@ -31,16 +31,6 @@ def paired_bootstrap(a, b, resamples: int = 5000, level: float = 0.95, seed: int
     return {"value": float(difference.mean()), "low": float(low), "high": float(high)}
 
 
-def bootstrap(metric, truth, guess, resamples: int = 2000, level: float = 0.95, seed: int = 0) -> tuple[float, float]:
-    """Percentile bootstrap interval of `metric(truth, guess)` over rows, for figures that are no plain mean (macro-F1)."""
-    truth, guess = np.asarray(truth), np.asarray(guess)
-    draw = np.random.default_rng(seed)
-    values = [metric(truth[i], guess[i]) for i in (draw.integers(0, len(truth), len(truth)) for _ in range(resamples))]
-    tail = (1 - level) / 2
-    low, high = np.quantile(values, [tail, 1 - tail])
-    return float(low), float(high)
-
-
 def over_seeds(values) -> dict[str, float]:
     """Mean, smallest, largest and sample standard deviation of one figure over seeds."""
     values = np.asarray(values, float)
