@@ -57,7 +57,7 @@ def loss_curve(history: list[dict], steps: int, floor: tuple[float, str] | None 
         axis.axhline(floor[0], color=PALETTE["grey"], ls="--", lw=1.5)
         axis.text(steps, floor[0], floor[1], ha="right", va="bottom", color=PALETTE["black"], fontsize=10)
     seconds = history[-1]["seconds"]
-    axis.set(xlim=(0, steps), ylim=(0, max(y) * 1.05), xlabel="step", ylabel="loss",
+    axis.set(xlim=(0, steps), yscale="log", xlabel="step", ylabel="loss, logarithmic",
              title=f"Loss on the answer's tokens, step {x[-1]} of {steps} ({seconds:.0f} s)")
     axis.legend(loc="upper right")
     return figure

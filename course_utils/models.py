@@ -109,6 +109,24 @@ def _scale_bytes(state) -> int:
     return stored
 
 
+# ---------------------------------------------------------------- merging
+def merged(model, dtype: str | None = None):
+    """A dense copy of a fine-tuned model, its adapter merged into the unquantised weights: for fast answers.
+
+    dtype: a torch name; where it is None, `runtime.answering_dtype`. The 4-bit model trained around its rounding errors,
+    which the copy has not: measure its answers again.
+    """
+    import torch
+    from peft import get_peft_model, get_peft_model_state_dict, set_peft_model_state_dict
+
+    dense, _ = load(model.course_name, four_bit=False)
+    wrapped = get_peft_model(dense, model.peft_config["default"])
+    set_peft_model_state_dict(wrapped, get_peft_model_state_dict(model, save_embedding_layers=False))
+    copy = wrapped.merge_and_unload().to(getattr(torch, dtype or runtime.answering_dtype(runtime.machine())))
+    copy.course_name = model.course_name
+    return copy.eval()
+
+
 # ---------------------------------------------------------------- saving
 def save_adapter(model, folder: Path, base: str, half: bool = False, **card) -> Path:
     """Saves the adapter alone, with the name of its base, atomically. half: as bfloat16, half the size (for shipping)."""

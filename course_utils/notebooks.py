@@ -6,6 +6,7 @@ just those cells, so nothing is written twice.
 
 from __future__ import annotations
 
+import sys
 import types
 from functools import lru_cache
 from pathlib import Path
@@ -51,10 +52,12 @@ def tags(cell) -> list[str]:
 
 
 @lru_cache
-def definitions(number: str) -> types.SimpleNamespace:
-    """What the cells tagged `define` of notebook `number` define, as attributes."""
-    space: dict = {"__name__": f"notebook_{number}"}
+def definitions(number: str) -> types.ModuleType:
+    """What the cells tagged `define` of notebook `number` define, as a module (so that dataclasses and pickles work)."""
+    module = types.ModuleType(f"notebook_{number}")
+    sys.modules[module.__name__] = module
     for cell in read_source(number).cells:
         if cell.cell_type == "code" and "define" in tags(cell):
-            exec(compile(cell.source, f"{source(number).name}:define", "exec"), space)  # noqa: S102
-    return types.SimpleNamespace(**{k: v for k, v in space.items() if not k.startswith("__")})
+            code = compile(cell.source, f"{source(number).name}:define", "exec", dont_inherit=True)
+            exec(code, module.__dict__)  # noqa: S102
+    return module

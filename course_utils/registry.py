@@ -228,12 +228,25 @@ def linear_shapes(name: str) -> dict[str, tuple[int, int]]:
 
 def minilm_weights() -> dict:
     """The packaged sentence-embedding model's weights as they were trained, in float32: name -> tensor, sorted by name."""
-    import zipfile
-
     from safetensors.torch import load as from_bytes
+
+    return dict(sorted(from_bytes(_minilm_file("model.safetensors")).items()))  # the reader's own order varies
+
+
+def minilm_tokenizer():
+    """The packaged model's tokenizer, learned from the English web (a `tokenizers.Tokenizer`)."""
+    from tokenizers import Tokenizer
+
+    tokenizer = Tokenizer.from_str(_minilm_file("tokenizer.json").decode("utf-8"))
+    tokenizer.no_padding()
+    return tokenizer
+
+
+def _minilm_file(name: str) -> bytes:
+    import zipfile
 
     spec = importlib.util.find_spec("all_minilm_l6_v2")
     if spec is None:
         raise CourseError("The packaged MiniLM weights are not installed.", REGISTRY["smollm2-135m"].install)
     with zipfile.ZipFile(Path(spec.submodule_search_locations[0]) / "model.zip") as archive:
-        return dict(sorted(from_bytes(archive.read("model.safetensors")).items()))  # the reader's own order varies
+        return archive.read(name)

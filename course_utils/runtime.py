@@ -122,6 +122,14 @@ def precision(device: str, capability: tuple[int, int] | None = None, fast: bool
     return Precision("float32", "float32", False, "float32: the format every CPU computes in.")
 
 
+def answering_dtype(here: Machine) -> str:
+    """The format for answering from merged weights: bfloat16 where the hardware computes it, else float32."""
+    import torch
+
+    native = here.precision.bf16 or getattr(torch.cpu, "_is_avx512_bf16_supported", bool)()
+    return "bfloat16" if native and (here.device == "cpu" or here.precision.bf16) else "float32"
+
+
 # ---------------------------------------------------------------- machine and scale
 @dataclass(frozen=True)
 class Machine:
