@@ -39,10 +39,10 @@ CODE = results.code_hash(Path(__file__).read_text(encoding="utf-8"))
 COMMAND = ("config/train_shakespeare_char.py --device=cpu --compile=False --eval_iters=20 --log_interval=1 --block_size=64 "
            "--batch_size=12 --n_layer=4 --n_head=4 --n_embd=128 --max_iters=2000 --lr_decay_iters=2000 --dropout=0.0").split()
 SETTINGS = {  # shape, windows a step, Muon's rate, Adam's rate, steps or seconds
-    "fast": {"shape": {"layers": 1, "heads": 2, "width": 64}, "batch": 16, "rates": (0.03, 0.03), "steps": 340},
-    "same_shape": {"shape": {"layers": 4, "heads": 4, "width": 128}, "batch": 12, "rates": (0.02, 0.02), "steps": 220},
+    "fast": {"shape": {"layers": 1, "heads": 2, "width": 64}, "batch": 16, "rates": (0.04, 0.04), "steps": 350},
+    "same_shape": {"shape": {"layers": 4, "heads": 4, "width": 128}, "batch": 12, "rates": (0.02, 0.02), "steps": 180},
     "equal_time": {"shape": {"layers": 3, "heads": 3, "width": 96}, "batch": 16, "rates": (0.02, 0.01), "seconds": "theirs"},
-    "five_minutes": {"shape": {"layers": 4, "heads": 4, "width": 128, "context": 256}, "batch": 8, "rates": (0.02, 0.01),
+    "five_minutes": {"shape": {"layers": 3, "heads": 3, "width": 96, "context": 256}, "batch": 6, "rates": (0.02, 0.01),
                      "seconds": 300},
 }
 PARTS = ("theirs", *SETTINGS, "five_gram")

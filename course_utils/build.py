@@ -96,6 +96,8 @@ def publish(number: str) -> None:
     for owner in (number, "claims"):
         names = results.publish(owner)
         print(f"{owner}: {len(names)} results published")
+    if number not in notebooks.numbers():  # a study whose notebook is still to be written
+        return render()
     executed = runtime.runs_dir() / "notebooks" / "laptop" / notebooks.source(number).with_suffix(".ipynb").name
     if executed.exists():
         notebook = nbformat.read(executed, 4)

@@ -368,24 +368,32 @@ class Attention(nn.Module):
         return self.out(mixed.transpose(1, 2).flatten(2))
 
 # %% tags=["define"]
+class LookBack(nn.Module):
+    """Mixes into each token a learned share of the one before it: (batch, time, width) -> the same."""
+
+    def __init__(self, width):
+        super().__init__()
+        self.share = nn.Parameter(torch.full((width,), 0.4))
+
+    def forward(self, x):
+        return torch.lerp(x, F.pad(x, (0, 0, 1, -1)), self.share)
+
+# %% tags=["define"]
 class Block(nn.Module):
     """Attention, then a network on each token alone; each adds to what came in."""
 
     def __init__(self, shape):
         super().__init__()
         self.norm1, self.norm2 = nn.LayerNorm(shape.width, bias=False), nn.LayerNorm(shape.width, bias=False)
+        self.back1, self.back2 = (LookBack(shape.width) if shape.look_back else nn.Identity() for _ in range(2))
         self.attention = Attention(shape)
         self.up = nn.Linear(shape.width, 4 * shape.width, bias=False)
         self.down = nn.Linear(4 * shape.width, shape.width, bias=False)
-        self.look_back = nn.Parameter(torch.full((shape.width,), 0.5)) if shape.look_back else None
         self.dropout = shape.dropout
 
     def forward(self, x):
-        seen = self.norm1(x)
-        if self.look_back is not None:  # a share of what the character before said
-            seen = torch.lerp(seen, F.pad(seen, (0, 0, 1, -1)), self.look_back)
-        x = x + F.dropout(self.attention(seen), self.dropout, self.training)
-        thought = self.down(F.gelu(self.up(self.norm2(x))))
+        x = x + F.dropout(self.attention(self.back1(self.norm1(x))), self.dropout, self.training)
+        thought = self.down(F.gelu(self.up(self.back2(self.norm2(x)))))
         return x + F.dropout(thought, self.dropout, self.training)
 
 # %% tags=["define"]
@@ -427,7 +435,7 @@ class GPT(nn.Module):
 
 # %% [markdown]
 # **Count it to the last parameter.** Each number below can be worked out on paper from the width w, the vocabulary v and the number of layers: the token table v x w, the head again, and per block 3w² + w² for attention, 8w² for the
-# network, 3w for two norms and the look back.
+# network, 4w for two norms and two look-backs.
 
 # %% tags=["nbval-check-output"]
 SHAPES = {
@@ -436,7 +444,7 @@ SHAPES = {
 }
 for name, shape in SHAPES.items():
     w, v = shape.width, shape.vocabulary
-    by_hand = 2 * v * w + shape.layers * (12 * w * w + 3 * w) + w
+    by_hand = 2 * v * w + shape.layers * (12 * w * w + 4 * w) + w
     print(f"{name:22s} {by_hand:,} by hand, {sum(p.numel() for p in GPT(shape).parameters()):,} in the model")
 
 # %% [markdown]
@@ -937,8 +945,8 @@ exercises.exercise("01.1", lambda f: abs(f(50257) - math.log(50257)) < 1e-9 and 
                    "All tokens have the same probability: one over their number.", "The loss is minus the logarithm of that probability.")
 exercises.exercise("01.2", lambda f: torch.allclose(f(torch.zeros(3, 3)), torch.tensor([[1., 0, 0], [.5, .5, 0], [1 / 3, 1 / 3, 1 / 3]])),
                    "Set what lies above the diagonal to minus infinity before the softmax.", "torch.ones(n, n).triu(1).bool() marks the future.")
-exercises.exercise("01.3", lambda f: f(128, 65, 4) == 2 * 65 * 128 + 4 * (12 * 128**2 + 3 * 128) + 128,
-                   "The token table and the head: each vocabulary x width.", "A block: 12 w² and 3 w; and one norm of w at the end.")
+exercises.exercise("01.3", lambda f: f(128, 65, 4) == 2 * 65 * 128 + 4 * (12 * 128**2 + 4 * 128) + 128,
+                   "The token table and the head: each vocabulary x width.", "A block: 12 w² and 4 w; and one norm of w at the end.")
 exercises.exercise("01.4", lambda f: f([0.5, 0.3, 0.2], 2) == [0.625, 0.375, 0.0] and f([0.2, 0.2, 0.6], 1) == [0, 0, 1],
                    "Keep the k largest, set the rest to 0.", "Divide what is left by its sum.");
 
@@ -971,7 +979,7 @@ exercises.check("01.2", causal_weights);
 # %% tags=["exercise"]
 def count_parameters(width, vocabulary, layers):
     ### BEGIN SOLUTION
-    return 2 * vocabulary * width + layers * (12 * width**2 + 3 * width) + width
+    return 2 * vocabulary * width + layers * (12 * width**2 + 4 * width) + width
     ### END SOLUTION
 
 exercises.check("01.3", count_parameters);
@@ -1006,7 +1014,7 @@ exercises.check("01.4", top_k);
 # - *batch 16*: windows a step. Instead: 8, or 32, with the steps that fit the time.
 # - *rotary positions*. Instead: learned ones.
 # - *own head*: the scores have weights of their own. Instead: tied to the token table.
-# - *look back*: before attention each character takes a share of what the one before said. Instead: none.
+# - *look back*: before attention and before the network each character takes a share of what the one before said. Instead: none.
 
 # %% tags=["recorded"]
 ablation = stored.get("ablation")

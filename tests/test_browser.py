@@ -93,6 +93,8 @@ def test_lora_slider_redraws_the_figure(lab, browser):
     """Notebook 02: one step of the slider, and the picture is another one."""
     page = opened(browser, lab, "02_lora_and_4bit")
     cell = cell_with(page, "ipywidgets.interact(redraw")
+    page.get_by_text("| Idle").wait_for(timeout=400_000)  # widgets answer when all cells are done
+    cell = cell_with(page, "ipywidgets.interact(redraw")
     handle = cell.locator(".noUi-handle").first
     handle.wait_for(timeout=120_000)
     picture = cell.locator(".jp-OutputArea img").first
@@ -102,7 +104,7 @@ def test_lora_slider_redraws_the_figure(lab, browser):
     handle.focus()
     page.keyboard.press("ArrowRight")
     page.wait_for_function("([e, old]) => e.querySelector('.jp-OutputArea img')?.src !== old",
-                           arg=[cell.element_handle(), before], timeout=30_000)
+                           arg=[cell.element_handle(), before], timeout=240_000)
     shoot(page, "02-slider-after")
 
 

@@ -1,27 +1,23 @@
-"""The teacher hook against a real local endpoint (SmolLM2-135M behind it), and the preference pairs with their faults."""
+"""The teacher hook against a real local endpoint with SmolLM2-135M behind it: what is kept, what is logged, what is refused."""
 
 import http.client
 import json
-import os
 import re
 import signal
 import subprocess
 import sys
 import threading
 import time
-from collections import Counter
-from dataclasses import replace
-from decimal import Decimal
 
 import pytest
 
-from course_utils import runtime
-from course_utils.credit import confident, dataset, endpoint, faults, policy, preferences, steps, task, teacher
+from course_utils import models, runtime
+from course_utils.credit import dataset, endpoint, task, teacher
 from course_utils.credit.endpoint import Reply
-from course_utils.credit.grader import grade
 from course_utils.runtime import CourseError
 
 SECRET = "sk-course-0123456789"
+HELLO = [{"role": "user", "content": "Say hello."}]
 BRIEF = task.CreditTask("answer-only").prompt
 
 
@@ -67,7 +63,7 @@ def chat(address, body, path="/v1/chat/completions", method="POST"):
 
 
 def body(**changes):
-    return {"model": endpoint.BASE, "messages": [{"role": "user", "content": "Say hello."}], "max_tokens": 6, "temperature": 0} | changes
+    return {"model": endpoint.BASE, "messages": HELLO, "max_tokens": 6, "temperature": 0} | changes
 
 
 # ---------------------------------------------------------------- what is accepted
@@ -82,7 +78,7 @@ def test_gold_references_are_accepted():
 
 
 def test_each_rejection_says_why(rows):
-    row = next(r for r in rows if len(r["names"]) == 1 and r["truth"]["action"] == "watch-list" and r["style"].startswith("lines"))
+    row = next(r for r in rows if r["truth"]["action"] == "watch-list" and r["style"].startswith("lines"))
     right = row["reasoning"]
     for wrong, why in ((row["answer_only"], "a required calculation is missing or wrong"),
                        (right.rsplit("\n", 1)[0] + "\nWe shall see.", "no decision found"),
@@ -106,9 +102,9 @@ def test_estimate_is_proportional_and_near_a_real_tokenizer(rows, smollm):
     assert found.low == pytest.approx((2 * found.tokens_in + 8 * found.tokens_out) / 1e6, rel=1e-3)
     assert found.high == pytest.approx(3 * found.low)
     counted = sum(len(tokenizer.encode(m["content"])) for r in rows[:30] for m in teacher.messages(r))
-    assert 0.7 < found.tokens_in / counted < 1.5, counted
+    assert 0.9 < found.tokens_in / counted < 1.2
     written = sum(len(tokenizer.encode(r["reasoning"])) for r in rows[:30])
-    assert 0.5 < found.tokens_out / written < 1.5, written
+    assert 0.9 < found.tokens_out / written < 1.2
     assert teacher.estimate(rows[:30], 0, 0).high == 0 and "30 cases" in str(found)
 
 
@@ -133,9 +129,10 @@ def test_the_server_generates_and_honours_length_and_seed(address):
 
 
 @pytest.mark.parametrize("wrong, status", [
-    (b"{", 400), ([], 400), ({}, 400), (body(messages=[]), 400), (body(messages=["hello"]), 400), (body(messages=[{"role": "tool", "content": "x"}]), 400),
-    (body(model="gpt-9"), 404), (body(max_tokens=0), 400), (body(max_tokens="many"), 400), (body(temperature=9), 400), (body(temperature="hot"), 400),
-    (body(seed=-1), 400), (body(stream=True), 400), (body(n=3), 400), (body(max_tokens=9000), 400), (b" " * (1 << 21), 400)])
+    (b"{", 400), ([], 400), ({}, 400), (body(messages=[]), 400), (body(messages=["hello"]), 400), (body(seed=-1), 400),
+    (body(messages=[{"role": "tool", "content": "x"}]), 400), (body(model="gpt-9"), 404), (body(max_tokens=0), 400),
+    (body(max_tokens="many"), 400), (body(temperature=9), 400), (body(temperature="hot"), 400), (body(stream=True), 400),
+    (body(n=3), 400), (body(max_tokens=9000), 400), (b" " * (1 << 21), 400)])
 def test_bad_requests_get_an_error_and_the_server_lives_on(address, wrong, status):
     assert chat(address, wrong)[0] == status
     assert chat(address, body())[0] == 200
@@ -145,8 +142,13 @@ def test_unknown_addresses(address):
     assert chat(address, body(), "/v1/completions")[0] == 404 and chat(address, b"", "/", "GET")[0] == 404
 
 
-def test_the_command_serves(tmp_path):
-    command = [sys.executable, "-m", "course_utils.credit.teacher", "serve", "--port", "0"]
+def test_the_command_serves_a_model_with_an_adapter(tmp_path, smollm):
+    wrapped = models.attach_lora(smollm[0], r=1)
+    try:
+        models.save_adapter(wrapped, tmp_path / "adapter", endpoint.BASE)
+    finally:
+        wrapped.unload()
+    command = [sys.executable, "-m", "course_utils.credit.teacher", "serve", "--port", "0", "--adapter", tmp_path / "adapter"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=runtime.ROOT) as running:
         try:
             line = next(text for text in running.stdout if "listens on" in text)
@@ -171,8 +173,8 @@ def test_an_untrained_model_gets_nothing_accepted_and_every_attempt_is_logged(ro
 def test_a_killed_run_goes_on_where_it_was(rows, address, client, tmp_path):
     """The command is killed hard once it has written a few attempts; what it had written stays, and nothing is asked twice."""
     place = tmp_path / "samples.jsonl"
-    command = [sys.executable, "-m", "course_utils.credit.teacher", "collect", "--base-url", address, "--model", endpoint.BASE, "--split", "test",
-               "--cases", "6", "--tries", "2", "--max-tokens", "5", "--brief", "--out", str(place)]
+    command = [sys.executable, "-m", "course_utils.credit.teacher", "collect", "--base-url", address, "--model", endpoint.BASE,
+               "--split", "test", "--cases", "6", "--tries", "2", "--max-tokens", "5", "--brief", "--out", str(place)]
     with subprocess.Popen(command, cwd=runtime.ROOT, stdout=subprocess.DEVNULL) as running:
         until = time.monotonic() + 120
         while time.monotonic() < until and (not place.exists() or place.read_bytes().count(b"\n") < 4):
@@ -207,7 +209,7 @@ def test_accepted_answers_become_rows_and_are_not_asked_for_again(rows, tmp_path
 
 def test_logs_of_other_runs_and_other_files_are_refused(rows, tmp_path):
     teacher.Log(tmp_path / "a.jsonl", "one", 0.8)
-    with pytest.raises(CourseError, match="was collected with .*one.*choose another file"):
+    with pytest.raises(CourseError, match="was collected with .*one[\\s\\S]*choose another file"):
         teacher.Log(tmp_path / "a.jsonl", "two", 0.8)
     for k, text in enumerate(("no json\n", "[1, 2]\n", '{"about": {"model": "m", "temperature": 1}}\n{"answer": 3}\n')):
         (tmp_path / f"{k}.jsonl").write_text(text)
@@ -220,7 +222,6 @@ def test_logs_of_other_runs_and_other_files_are_refused(rows, tmp_path):
 
 # ---------------------------------------------------------------- what an endpoint can refuse
 OPTIONS = {"max_tokens": 2, "temperature": 0}
-HELLO = [{"role": "user", "content": "Hello"}]
 
 
 def test_keys_are_taken_by_name_and_never_shown(start, rows, monkeypatch, tmp_path):
@@ -231,8 +232,8 @@ def test_keys_are_taken_by_name_and_never_shown(start, rows, monkeypatch, tmp_pa
     with pytest.raises(CourseError, match=r"refused the key \(401\)") as error:
         teacher.collect(rows[:1], wrong, endpoint.BASE, tmp_path / "log.jsonl", ask=BRIEF)
     monkeypatch.setenv("COURSE_TEST_KEY", SECRET)
-    found = teacher.collect(rows[:1], teacher.client(address, "COURSE_TEST_KEY"), endpoint.BASE, tmp_path / "log.jsonl", tries=1, max_tokens=2, ask=BRIEF)
-    assert found.attempts == 1
+    right = teacher.client(address, "COURSE_TEST_KEY")
+    assert teacher.collect(rows[:1], right, endpoint.BASE, tmp_path / "log.jsonl", 1, max_tokens=2, ask=BRIEF).attempts == 1
     assert SECRET not in str(error.value) and SECRET not in (tmp_path / "log.jsonl").read_text()
     monkeypatch.delenv("COURSE_TEST_KEY")
     with pytest.raises(CourseError, match="COURSE_TEST_KEY holds no key"):
@@ -287,99 +288,3 @@ def test_serving_refuses_what_cannot_work(monkeypatch):
         endpoint.serve(0, key_variable="COURSE_TEST_KEY")
     with pytest.raises(CourseError, match="lets nothing in"):
         endpoint.serve(0, limit=(0, 5))
-
-
-# ---------------------------------------------------------------- preference pairs
-@pytest.fixture(scope="module")
-def pairs():
-    return preferences.load_pairs()
-
-
-def test_pairs_are_even_over_faults_and_of_different_training_cases(pairs):
-    assert len(pairs) >= 400 and set(Counter(p["fault"] for p in pairs).values()) == {80} and {p["fault"] for p in pairs} == set(preferences.FAULTS)
-    cases = {row["id"]: row for row in dataset.load("train")}
-    assert len({p["case"] for p in pairs}) == len({p["rejected"] for p in pairs}) == len({p["id"] for p in pairs}) == len(pairs)
-    assert all(cases[p["case"]]["text"] == p["prompt"] and cases[p["case"]]["reasoning"] == p["chosen"] for p in pairs)
-
-
-def test_the_chosen_is_right_and_the_rejected_has_the_fault_it_is_named_for(pairs):
-    for pair in pairs:
-        row = {"id": pair["case"], "text": pair["prompt"]}
-        assert teacher.verify(row, pair["chosen"]).accepted, pair["id"]
-        assert not teacher.verify(row, pair["rejected"]).accepted, pair["id"]
-        assert preferences.SHOWS[pair["fault"]](grade(pair["prompt"], pair["rejected"])), pair["id"]
-
-
-def test_the_command_makes_the_recorded_pairs(pairs):
-    made, dropped = preferences.make(0)
-    assert made == pairs and dropped.total() < 0.1 * len(pairs)
-
-
-def test_faulty_decisions_follow_from_the_faulty_figures(pairs):
-    """Most slips change the decision; an ignored covenant never makes it harsher."""
-    def actions(pair):
-        return tuple(policy.ACTIONS.index(grade(pair["prompt"], pair[side]).action) for side in ("chosen", "rejected"))
-
-    for fault in ("wrong arithmetic", "wrong unit"):
-        found = [actions(p) for p in pairs if p["fault"] == fault]
-        assert 0.4 < sum(a != b for a, b in found) / len(found) < 1, fault
-    ignored = [actions(p) for p in pairs if p["fault"] == "ignored covenant"]
-    assert all(b <= a for a, b in ignored) and sum(b < a for a, b in ignored) > 0.6 * len(ignored)
-
-
-def test_words_without_figures(pairs):
-    for pair in pairs:
-        *said, block = pair["rejected"].splitlines()
-        if pair["fault"] == "over-confidence":
-            assert not re.search(r"\d", pair["rejected"]) and re.match(r"(WEAKER|DECISION): ", block)
-        if pair["fault"] == "no recommendation":
-            assert "DECISION" not in pair["rejected"] and len(re.findall(" = ", pair["rejected"])) >= 3
-
-
-def test_an_unaltered_sheet_is_the_generators(rows):
-    for row in rows[:150]:
-        case = dataset.case_of(row)
-        for o in case.obligors:
-            mine, theirs = faults.retold(o.facts, case.shock, faults.unaltered), steps.sheet(o.facts, case.shock)
-            assert mine.tests == theirs.tests and mine.sums == theirs.sums
-            assert {m.symbol: m.calcs for m in mine.moves} == {m.symbol: m.calcs for m in theirs.moves}, row["id"]
-        assert faults.decided([steps.sheet(o.facts, case.shock) for o in case.obligors]) == case.judged()
-
-
-def test_a_slip_is_carried_on_by_hand():
-    """120 x 0.85 = 102 becomes 120; then 3.5 x 120 = 420 is allowed instead of 357, and the breach of 380 is gone."""
-    hotel = policy.facts(type="corporate", B=120, D=380, L=3.5, I=30, C=2.5, S=[40, 25], U=50, PD=3, LGD=45, EAD=50, K=1.2, F=200)
-    hit = policy.shock(b=15, r=2, m=2)
-    wrong = faults.retold(hotel, hit, lambda key, c: replace(c, result=Decimal(120)) if key == "B" else c)
-    assert [(float(t.need), float(t.have), t.verdict) for t in wrong.tests] == [
-        (380, 420, "tight"), (85, 120, "pass"), (50, 65, "pass"), (1.35, 1.2, "breach")]
-    assert wrong.sums["leverage"].plain == "3.5 x 120 = 420" and faults.decided([wrong])[0].action == "watch-list"
-    rise = faults.retold(hotel, hit, lambda key, c: faults.misread(key, c, faults.UNITS["rise"][0]) if key == "rise" else c)
-    assert [c.plain for m in rise.moves if m.symbol == "I" for c in m.calcs] == ["200 x 20% = 40", "30 + 40 = 70"]
-    assert rise.sums["cover"].plain == "2.5 x 70 = 175" and rise.tests[1].verdict == "breach"
-    blind = faults.retold(hotel, hit, faults.unaltered, skip="leverage")
-    assert [t.name for t in blind.tests] == ["cover", "liquidity", "loss"] and faults.decided([blind])[0].breaches == ("loss",)
-
-
-def test_slips_are_wrong_and_positive():
-    import random
-
-    rng = random.Random(3)
-    for _ in range(500):
-        right = steps.Calc("6%*45%*50", Decimal(rng.choice(("1.35", "0.3", "45", "7", "10", "102.5", "0.01"))))
-        wrong = faults.slip(right, rng)
-        assert wrong.result > 0 and wrong.result != right.result and wrong.expression == right.expression
-
-
-@pytest.mark.parametrize("action", policy.ACTIONS)
-def test_a_confident_decision_fits_itself(action):
-    import random
-
-    for seed in range(20):
-        found = confident.suited(action, random.Random(seed))
-        assert found.action == action and found.block.count("|") == 2
-
-
-def test_a_missing_pairs_file_names_its_command(tmp_path):
-    with pytest.raises(CourseError, match="cannot be read[\\s\\S]*credit.preferences --seed 0"):
-        preferences.load_pairs(tmp_path / "none.gz")

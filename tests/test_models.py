@@ -208,3 +208,21 @@ def test_refused_token_falls_back_to_the_mirror_and_is_never_printed(monkeypatch
     with pytest.raises(CourseError, match="refused Qwen/Qwen3-0.6B.*\n.*HF_TOKEN") as refused:
         registry.where("qwen3-0.6b")
     assert "hf_secret" not in str(refused.value)
+
+
+def test_merged_copy_answers_as_the_adapter_does():
+    """On the unquantised base nothing is lost by merging; in bfloat16 only its rounding. The original keeps its adapter."""
+    dense, tokenizer = models.load("smollm2-135m", four_bit=False)
+    wrapped = models.attach_lora(dense, r=4)
+    for name, parameter in wrapped.named_parameters():
+        if "lora_B" in name:
+            parameter.data.normal_(0, 0.02)
+    ids = torch.tensor([tokenizer.encode("Sales fell by a third in the second quarter.")])
+    with torch.no_grad():
+        beside = wrapped.eval()(input_ids=ids).logits
+        exact = models.merged(wrapped, "float32")
+        torch.testing.assert_close(exact(input_ids=ids).logits, beside, atol=2e-3, rtol=1e-3)
+        with wrapped.disable_adapter():
+            assert (wrapped(input_ids=ids).logits - beside).abs().max() > 0.1
+    assert not any("lora" in name for name, _ in exact.named_parameters())
+    assert str(next(models.merged(wrapped).parameters()).dtype).removeprefix("torch.") in ("bfloat16", "float32")

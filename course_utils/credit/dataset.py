@@ -151,7 +151,7 @@ def load(split: str, folder: Path | None = None) -> list[dict]:
 
 
 def read_lines(place: Path, command: str) -> list[dict]:
-    """The rows of a compressed file that `save` wrote. Raises CourseError, naming the command that makes it, when it is damaged."""
+    """The rows of a compressed file that `save` wrote. Raises CourseError, with the command that makes it, when damaged."""
     try:
         return [json.loads(line) for line in gzip.decompress(place.read_bytes()).decode().splitlines()]
     except (OSError, EOFError, ValueError, zlib.error) as error:

@@ -1,4 +1,4 @@
-"""An OpenAI-compatible endpoint from both sides: asking one, with its errors made clear, and serving the course's own small model as one.
+"""An OpenAI-compatible endpoint from both sides: asking one, with clear errors, and serving the course's own model as one.
 
 The server answers POST /v1/chat/completions and GET /v1/models on this machine alone (127.0.0.1), one request after the other.
 """
@@ -75,7 +75,8 @@ def ask_once(client, model: str, wanted: list[dict], options: dict) -> Reply:
             raise CourseError(f"{client.base_url} answered, but not as an OpenAI-compatible endpoint does.",
                               "check the address; it usually ends in /v1.")
         used = getattr(given, "usage", None)
-        return Reply(choices[0].message.content or "", getattr(used, "prompt_tokens", 0) or 0, getattr(used, "completion_tokens", 0) or 0)
+        counts = (getattr(used, name, 0) or 0 for name in ("prompt_tokens", "completion_tokens"))
+        return Reply(choices[0].message.content or "", *counts)
     raise CourseError(f"{client.base_url} did not answer in {PATIENCE} tries.", f"wait a while; {GO_ON}")
 
 
@@ -91,7 +92,8 @@ def _wait(openai, error, attempt: int, client, model: str) -> float:
     status = getattr(error, "status_code", None)
     says = (str(error).replace(client.api_key, "***") if client.api_key else str(error))[:300]
     if status in (401, 403):  # the endpoint's own words may repeat parts of the key
-        raise CourseError(f"{where} refused the key ({status}).", f"check the variable that holds it and what it may use; {GO_ON}") from None
+        raise CourseError(f"{where} refused the key ({status}).",
+                          f"check the variable that holds it and what it may use; {GO_ON}") from None
     if status == 404:
         raise CourseError(f"{where} knows no model {model!r}, or no such address (404).",
                           f"check the model's name, and that the address ends in /v1; {GO_ON}")
@@ -103,7 +105,8 @@ def _wait(openai, error, attempt: int, client, model: str) -> float:
         if seconds > LONGEST_WAIT:
             raise CourseError(f"{where} asks to wait {seconds:.0f} seconds ({status}).", f"wait that long; {GO_ON}")
         return seconds
-    raise CourseError(f"{where} refused the request ({status}): {says}", "correct the request's options (see `request` of collect).")
+    raise CourseError(f"{where} refused the request ({status}): {says}",
+                      "correct the request's options (see `request` of collect).")
 
 
 def _retry_after(headers) -> float | None:
@@ -153,7 +156,8 @@ class Server(ThreadingHTTPServer):
                 self.times.popleft()
             if len(self.times) >= most:
                 wait = math.ceil(self.times[0] + seconds - now)
-                raise Refusal(429, f"At most {most} requests in {seconds:g} seconds.", "rate_limit_exceeded", **{"Retry-After": str(wait)})
+                raise Refusal(429, f"At most {most} requests in {seconds:g} seconds.", "rate_limit_exceeded",
+                              **{"Retry-After": str(wait)})
             self.times.append(now)
 
     def complete(self, body: dict) -> dict:
@@ -161,24 +165,27 @@ class Server(ThreadingHTTPServer):
         import torch
 
         wanted = _wanted(body, self.name)
-        encoded = self.tokenizer.apply_chat_template(wanted["messages"], add_generation_prompt=True, tokenize=True, return_dict=True)
+        encoded = self.tokenizer.apply_chat_template(wanted["messages"], add_generation_prompt=True, tokenize=True,
+                                                     return_dict=True)
         prompt, longest = list(encoded["input_ids"]), self.model.config.max_position_embeddings
         if len(prompt) + wanted["max_tokens"] > longest:
             raise Refusal(400, f"{len(prompt)} tokens and max_tokens of {wanted['max_tokens']}: the model holds {longest}.",
                           "context_length_exceeded")
-        sampling = {"do_sample": True, "temperature": wanted["temperature"], "top_p": wanted["top_p"], "top_k": 0}
+        sampled = {"do_sample": True, "temperature": wanted["temperature"], "top_p": wanted["top_p"], "top_k": 0}
+        how = sampled if wanted["temperature"] > 0 else {"do_sample": False}
         end = self.tokenizer.eos_token_id
         with self.one_at_a_time, torch.no_grad():
             if wanted["seed"] is not None:
                 torch.manual_seed(wanted["seed"])
             ids = torch.tensor([prompt], device=self.model.device)
             out = self.model.generate(input_ids=ids, attention_mask=torch.ones_like(ids), max_new_tokens=wanted["max_tokens"],
-                                      pad_token_id=end, eos_token_id=end, **(sampling if wanted["temperature"] > 0 else {"do_sample": False}))
+                                      pad_token_id=end, eos_token_id=end, **how)
         written = out[0, len(prompt):].tolist()
         message = {"role": "assistant", "content": self.tokenizer.decode(written, skip_special_tokens=True)}
         return {"id": f"chatcmpl-{time.time_ns()}", "object": "chat.completion", "created": int(time.time()), "model": self.name,
                 "choices": [{"index": 0, "message": message, "finish_reason": "stop" if written[-1:] == [end] else "length"}],
-                "usage": {"prompt_tokens": len(prompt), "completion_tokens": len(written), "total_tokens": len(prompt) + len(written)}}
+                "usage": {"prompt_tokens": len(prompt), "completion_tokens": len(written),
+                          "total_tokens": len(prompt) + len(written)}}
 
 
 def _wanted(body: object, name: str) -> dict:
@@ -192,14 +199,14 @@ def _wanted(body: object, name: str) -> dict:
         raise Refusal(404, f"The model {body.get('model')!r} is not served here; {name!r} is.", "model_not_found")
     if body.get("stream") or body.get("n") not in (None, 1):
         raise Refusal(400, "Streaming and several answers to one request are not served here.")
-    number = {"temperature": 1.0, "top_p": 1.0, "max_tokens": body.get("max_completion_tokens") or 256, "seed": None}
-    number |= {k: body[k] for k in number if body.get(k) is not None}
-    whole = [number["max_tokens"], *([number["seed"]] if number["seed"] is not None else [])]
-    if not all(type(n) is int for n in whole) or not 0 < number["max_tokens"] or not 0 <= (number["seed"] or 0) < 2**63:
+    given = {"temperature": 1.0, "top_p": 1.0, "max_tokens": body.get("max_completion_tokens") or 256, "seed": None}
+    given |= {k: body[k] for k in given if body.get(k) is not None}
+    longest, seed, heat, share = given["max_tokens"], given["seed"] or 0, given["temperature"], given["top_p"]
+    if type(longest) is not int or type(seed) is not int or longest < 1 or not 0 <= seed < 2**63:
         raise Refusal(400, "max_tokens must be a whole number above zero, seed one of zero or more.")
-    if not all(type(number[k]) in (int, float) for k in ("temperature", "top_p")) or not 0 <= number["temperature"] <= 2 or not 0 < number["top_p"] <= 1:
+    if {type(heat), type(share)} - {int, float} or not 0 <= heat <= 2 or not 0 < share <= 1:
         raise Refusal(400, "temperature must lie between 0 and 2, top_p above 0 and at most 1.")
-    return number | {"messages": body["messages"]}
+    return given | {"messages": body["messages"]}
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -210,10 +217,14 @@ class _Handler(BaseHTTPRequestHandler):
             {"id": self.server.name, "object": "model", "created": 0, "owned_by": "course"}]})
 
     def do_POST(self):
-        length = self.headers.get("Content-Length", "")
-        fits = length.isdigit() and int(length) <= LARGEST
-        raw = self.rfile.read(int(length)) if fits else b""
-        self.close_connection = self.close_connection or not fits  # what was not read would be taken for the next request
+        given = self.headers.get("Content-Length", "")
+        length = int(given) if given.isdigit() else 0
+        raw = self.rfile.read(min(length, LARGEST))
+        left = min(length - len(raw), 64 * LARGEST)
+        while left > 0 and (piece := self.rfile.read(min(left, LARGEST))):  # a client hears the answer only once it has sent all
+            left -= len(piece)
+        if length > LARGEST:
+            self.close_connection, raw = True, b""
         self._answer("/v1/chat/completions", lambda: self._complete(raw))
 
     def _complete(self, raw: bytes) -> dict:
@@ -257,9 +268,11 @@ def serve(port: int, adapter: Path | None = None, key_variable: str | None = Non
     runtime.quiet()
     key = os.environ.get(key_variable, "") if key_variable else ""
     if key_variable and not key:
-        raise CourseError(f"The environment variable {key_variable} holds no key.", f"set {key_variable}, or serve without a key.")
+        raise CourseError(f"The environment variable {key_variable} holds no key.",
+                          f"set {key_variable}, or serve without a key.")
     if limit and min(limit) < 1:
-        raise CourseError(f"A limit of {limit[0]} requests in {limit[1]} seconds lets nothing in.", "give two numbers of 1 or more.")
+        raise CourseError(f"A limit of {limit[0]} requests in {limit[1]} seconds lets nothing in.",
+                          "give two numbers of 1 or more.")
     runtime.use_threads()
     model, tokenizer = models.load(BASE, four_bit=False)
     if adapter:
@@ -267,7 +280,8 @@ def serve(port: int, adapter: Path | None = None, key_variable: str | None = Non
     try:
         server = Server(port, model.eval(), tokenizer, BASE, key, limit)
     except OSError as error:
-        raise CourseError(f"Port {port} cannot be used ({error.strerror}).", "choose another port, or 0 for any free one.") from error
+        raise CourseError(f"Port {port} cannot be used ({error.strerror}).",
+                          "choose another port, or 0 for any free one.") from error
     print(f"{BASE} listens on http://127.0.0.1:{server.server_port}/v1", flush=True)
     try:
         server.serve_forever()

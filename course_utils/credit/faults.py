@@ -77,8 +77,8 @@ def _sheet(f: Facts, after: Facts, now: dict, moves: dict, alter: Alter, skip: s
     }
     sums = {name: alter(name, calc) for name, calc in sums.items() if name != skip}
     result = {name: calc.result for name, calc in sums.items()}
-    pairs = {"leverage": (now["D"], result.get("leverage")), "cover": (result.get("cover"), earned), "liquidity": (now["U"], now["S"]),
-             "loss": (result.get("loss"), f.K)}
+    pairs = {"leverage": (now["D"], result.get("leverage")), "cover": (result.get("cover"), earned),
+             "liquidity": (now["U"], now["S"]), "loss": (result.get("loss"), f.K)}
     tests = tuple(Test(name, *pair, verdict(*pair)) for name, pair in pairs.items() if name != skip)
     needed = {symbol for name, symbols in NEEDS.items() if name != skip for symbol in symbols}
     return Sheet(NAMES[f.type], tuple(Move(s, NAMES[f.type][s], tuple(c)) for s, c in moves.items() if s in needed), tests, sums)
@@ -111,8 +111,8 @@ def tell(case: Case, sheets: list[Sheet], rng: random.Random, decision: Decision
     if len(sheets) == 2:
         body = _pair(told, sheets, pen, order)
     else:
-        rated = {"leverage", "cover"} <= {t.name for t in sheets[0].tests}  # other forms may give a rating from the first two tests
-        form = rng.choice(writing.FORMS if rated else ("lines", "questions", "ledger"))
+        rated = {"leverage", "cover"} <= {t.name for t in sheets[0].tests}
+        form = rng.choice(writing.FORMS if rated else ("lines", "questions", "ledger"))  # the others may speak of both
         body = writing.FORM[form](told, sheets[0], pen, order)
     text = pen.finish("\n".join([*body, decision.block]))[0]
     return _of_three(text) if any(len(made.tests) < 4 for made in sheets) else text
@@ -150,7 +150,8 @@ def slip(calc: Calc, rng: random.Random) -> Calc:
     elif kind == "carry":
         wrong = right + rng.choice((-1, 1)) * Decimal(10) ** max(right.adjusted() - rng.choice((0, 1, 1)), -1)
     elif kind == "swap":
-        spots = [k for k in range(len(digits) - 1) if digits[k:k + 2].isdigit() and digits[k] != digits[k + 1] and digits[k + 1] != "0"]
+        twos = [digits[k:k + 2] for k in range(len(digits) - 1)]
+        spots = [k for k, two in enumerate(twos) if two.isdigit() and two[0] != two[1] != "0"]
         at = rng.choice(spots) if spots else None
         wrong = right if at is None else Decimal(digits[:at] + digits[at + 1] + digits[at] + digits[at + 2:])
     else:

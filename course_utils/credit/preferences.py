@@ -1,4 +1,6 @@
-"""Preference pairs: a right answer beside one with a named fault. `python -m course_utils.credit.preferences --seed 0` writes them.
+"""Preference pairs: a right answer beside one with a named fault.
+
+    python -m course_utils.credit.preferences --seed 0
 
 Faults of calculation are worked into the sheet of a case before it is written, so that all that follows from them is consistent,
 the decision too. The independent grader checks both sides of every pair; what it does not confirm is dropped and counted.
@@ -109,7 +111,8 @@ def over_confidence(row: dict, case: Case, rng: random.Random) -> tuple[str, str
     return f"{confident.claims(case, decision, rng)}\n{decision.block}", "no figure checked"
 
 
-WRITERS = dict(zip(FAULTS, (wrong_arithmetic, wrong_unit, ignored_covenant, contradiction, no_recommendation, over_confidence), strict=True))
+WRITERS = dict(zip(FAULTS, (wrong_arithmetic, wrong_unit, ignored_covenant, contradiction, no_recommendation, over_confidence),
+                   strict=True))
 SHOWS: dict[str, Callable[[Grade], bool]] = {  # what the grader must see for a fault to be the one that is named
     "wrong arithmetic": lambda g: not all(s.ok for s in g.stated) and g.consistent is not False,
     "wrong unit": lambda g: all(s.ok for s in g.stated) and g.arithmetic < 1 and g.consistent is not False,
@@ -147,7 +150,8 @@ def _one(row: dict, fault: str, rng: random.Random) -> tuple[dict | None, list[s
         return None, [f"{fault}: the rejected answer is right"]
     if not SHOWS[fault](grade(row["text"], rejected)):
         return None, [f"{fault}: the grader sees another fault"]
-    return {"case": row["id"], "fault": fault, "detail": detail, "prompt": row["text"], "chosen": row["reasoning"], "rejected": rejected}, []
+    return {"case": row["id"], "fault": fault, "detail": detail, "prompt": row["text"], "chosen": row["reasoning"],
+            "rejected": rejected}, []
 
 
 def load_pairs(place: Path | None = None) -> list[dict]:

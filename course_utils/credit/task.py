@@ -27,6 +27,7 @@ CORE_INSTRUCTION = "You are a credit analyst. Answer in a few sentences."
 CORE = ("core_a.jsonl", "core_b.jsonl")
 GOLD = {"id": str, "title": str, "type": str, "cluster": str, "prompt": str, "reference_reasoning": str, "decision": dict,
         "required": list, "rubric": dict}
+DECISION = ("rating", "breaches", "weaker")
 RUBRIC = ("clarity", "realism", "numerical_coherence", "recommendation")
 RESTORE = "restore the file from the repository, or correct that entry."
 
@@ -117,6 +118,8 @@ def mix(train: list[dict], core_share: float = 0.1, seed: int = 0) -> list[dict]
     """
     if not 0 <= core_share < 1:
         raise CourseError(f"The core corpus cannot make up {core_share} of the mix.", "choose a share of 0 or more, below 1.")
+    if not train:
+        raise CourseError("There are no cases to mix with the core corpus.", "load a split first.")
     wanted = round(len(train) * core_share / (1 - core_share))
     pairs = core() if wanted else []
     if wanted > len(pairs):
@@ -125,6 +128,8 @@ def mix(train: list[dict], core_share: float = 0.1, seed: int = 0) -> list[dict]
     draw = random.Random(f"{seed}/mix")
     rows = [*train, *draw.sample(pairs, wanted)]
     draw.shuffle(rows)
+    first = next((k for k, row in enumerate(rows) if "instruction" not in row), 0)
+    rows[0], rows[first] = rows[first], rows[0]  # `fit` tells runs apart by the first prompt, and core prompts know no arm
     return rows
 
 
@@ -150,7 +155,7 @@ def _check_gold(entry: object, where: str, seen: set[str]) -> None:
     where += f" ({entry['id']})" if isinstance(entry.get("id"), str) else ""
     bad = [f for f, kind in GOLD.items() if not isinstance(entry.get(f), kind) or not entry[f]]
     bad += [f"rubric's {part}" for part in RUBRIC if "rubric" not in bad and not entry["rubric"].get(part)]
-    bad += [f"decision's {part}" for part in ("rating", "breaches", "weaker") if "decision" not in bad and part not in entry["decision"]]
+    bad += [f"decision's {part}" for part in DECISION if "decision" not in bad and part not in entry["decision"]]
     if bad:
         raise CourseError(f"{where}: missing, empty or of the wrong kind: {', '.join(bad)}.", RESTORE)
     if entry["id"] in seen:

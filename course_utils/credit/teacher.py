@@ -1,6 +1,6 @@
-"""The teacher hook: a larger model behind any OpenAI-compatible endpoint writes more samples; only what the grader verifies is kept.
+"""The teacher hook: a model behind any OpenAI-compatible endpoint writes more samples; only what the grader verifies is kept.
 
-    python -m course_utils.credit.teacher collect --base-url https://.../v1 --model NAME --key-variable OPENAI_API_KEY --out samples.jsonl
+    python -m course_utils.credit.teacher collect --base-url https://.../v1 --model NAME --key-variable NAME --out FILE
     python -m course_utils.credit.teacher serve --port 8000          (the course's own small model as such an endpoint)
 
 `collect` needs the package `openai`. The key is taken from an environment variable and is neither printed nor written.
@@ -29,10 +29,11 @@ from .grader import grade
 from .policy import FOLDER
 from .task import CreditTask, text_of
 
-CHARACTERS_A_TOKEN = 3.0  # prose has 4 or more, figures 2 or less: an estimate on the safe side
-HOUSE = ("You write worked answers for a credit course. Apply the policy below to the case, and nothing else. Show every calculation that the policy "
-         "requires as `120 x 0.85 = 102`, each on one line or in one sentence; state for each of the four tests whether it is a breach, tight or a "
-         "pass; use plain text without Markdown; end with the decision block as the last line. Vary your wording.\n\n")
+ASKED, WRITTEN = 3.0, 2.3  # characters a token where each digit is a token of its own; prose alone has 4 or more
+HOUSE = ("You write worked answers for a credit course. Apply the policy below to the case, and nothing else. Show every "
+         "calculation that the policy requires as `120 x 0.85 = 102`, each on one line or in one sentence; state for each of the "
+         "four tests whether it is a breach, tight or a pass; use plain text without Markdown; end with the decision block as "
+         "the last line. Vary your wording.\n\n")
 
 
 # ---------------------------------------------------------------- what is kept
@@ -100,18 +101,19 @@ class Estimate:
     high: float
 
     def __str__(self):
-        return (f"{self.cases} cases, about {self.tokens_in:,} tokens in and {self.tokens_out:,} out for one try each: "
-                f"{self.low:.2f} to {self.high:.2f} in the currency of the prices (tokens estimated from characters, "
-                f"{CHARACTERS_A_TOKEN:g} to a token).")
+        low, high = (f"{cost:,.2f}" if cost >= 0.1 else f"{cost:.4f}" for cost in (self.low, self.high))
+        return (f"{self.cases} cases, about {self.tokens_in:,} tokens in and {self.tokens_out:,} out for one try each; "
+                f"{low} (all accepted at once) to {high} (all tries used) in the currency of the prices. Tokens are "
+                f"estimated from characters, {ASKED:g} to a token of a request and {WRITTEN:g} to one of an answer.")
 
 
 def estimate(cases: list[dict], price_in: float, price_out: float, tries: int = 4, ask: Callable = messages) -> Estimate:
     """What collecting would cost, before it starts. price_in, price_out: for a million tokens, in any currency.
 
-    Tokens are counted approximately, `CHARACTERS_A_TOKEN` characters each; an answer is taken to be as long as the reference.
+    Tokens are counted approximately, from characters; an answer is taken to be as long as the reference.
     """
-    counted = sum(len(m["content"]) for case in cases for m in ask(case)) / CHARACTERS_A_TOKEN
-    written = sum(len(case.get("reasoning") or case["reference_reasoning"]) for case in cases) / CHARACTERS_A_TOKEN
+    counted = sum(len(m["content"]) for case in cases for m in ask(case)) / ASKED
+    written = sum(len(case.get("reasoning") or case["reference_reasoning"]) for case in cases) / WRITTEN
     once = (counted * price_in + written * price_out) / 1e6
     return Estimate(len(cases), round(counted), round(written), once, once * tries)
 
@@ -147,7 +149,8 @@ class Log:
         try:
             lines = [json.loads(line) for line in whole.decode().splitlines()]
             if lines and lines[0]["about"] != about:
-                raise CourseError(f"{self.place} was collected with {lines[0]['about']}, not with {about}.", "choose another file.")
+                raise CourseError(f"{self.place} was collected with {lines[0]['about']}, not with {about}.",
+                                  "choose another file.")
             for entry in lines[1:]:
                 self.tried[entry["case"]].append({name: entry[name] for name in FIELDS})
         except (ValueError, KeyError, TypeError) as error:
@@ -206,14 +209,16 @@ def collected(cases: list[dict], log: Log) -> Collected:
     """The state of a run, read from its log."""
     mine = [(case, log.of(case)) for case in cases]
     entries = [entry for _, found in mine for entry in found]
-    rows = [{k: v for k, v in case.items() if k != "calculator"} | {"reasoning": entry["answer"].strip(), "style": f"teacher {log.model}"}
+    rows = [{k: v for k, v in case.items() if k != "calculator"}
+            | {"reasoning": entry["answer"].strip(), "style": f"teacher {log.model}"}
             for case, found in mine for entry in found if entry["accepted"]]
     return Collected(rows, len(cases), len(entries), Counter(w for e in entries for w in e["why"]),
                      sum(e["tokens_in"] for e in entries), sum(e["tokens_out"] for e in entries))
 
 
-def collect(cases: list[dict], client, model: str, out_path: Path, tries: int = 4, temperature: float = 0.8, max_tokens: int = 900,
-            seed: int = 0, ask: Callable = messages, workers: int = 1, request: dict | None = None) -> Collected:
+def collect(cases: list[dict], client, model: str, out_path: Path, tries: int = 4, temperature: float = 0.8,
+            max_tokens: int = 900, seed: int = 0, ask: Callable = messages, workers: int = 1,
+            request: dict | None = None) -> Collected:
     """Asks for an answer to each case until one is verified or `tries` are used up; every attempt goes to `out_path` at once.
 
     A run that was cut off goes on where it was. ask(case): the chat messages. workers: requests at a time. request: further
@@ -250,7 +255,7 @@ def main() -> None:
     server.add_argument("--port", type=int, default=8000, help="0 takes any free port")
     server.add_argument("--adapter", type=Path, default=None, help="a folder with a trained adapter")
     server.add_argument("--key-variable", default=None, help="ask for the key that this environment variable holds")
-    server.add_argument("--limit", type=int, nargs=2, default=None, metavar=("REQUESTS", "SECONDS"), help="refuse more with a 429")
+    server.add_argument("--limit", type=int, nargs=2, default=None, metavar=("REQUESTS", "SECONDS"), help="429 for more")
     job = jobs.add_parser("collect", help="ask an endpoint for samples and keep the verified ones")
     job.add_argument("--base-url", default=None)
     job.add_argument("--model", required=True)

@@ -90,7 +90,7 @@ WEAKER = {
     "loss": (
         "Counts are level; expected loss to budget is {wneed} to {whave} for {w}, {oneed} to {ohave} for {o}: {w} is weaker.",
         "Counts are equal. {w} uses {wneed} of {whave} in its loss budget, {o} {oneed} of {ohave}, so {w} is the weaker.",
-        "Same breaches, same tight tests; loss decides: {w} {wneed} of {whave}, {o} {oneed} of {ohave}. {w} is weaker.",
+        "As many breaches, as many tight tests; loss decides: {w} {wneed} of {whave}, {o} {oneed} of {ohave}. {w} is weaker.",
         "Only the loss test separates them: {wneed} on {whave} for {w}, {oneed} on {ohave} for {o}, hence {w} is weaker.",
     ),
 }
