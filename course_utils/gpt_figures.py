@@ -55,7 +55,7 @@ def growing(series: dict, steps: float, yardsticks: dict[str, float], xlabel: st
         x, y = np.array(points).T
         if len(points) > 50:
             axis.plot(x, y, color=PALETTE["sky"], lw=0.6, marker="", ls="-", alpha=0.6)
-            y = np.array([y[max(0, i - 24):i + 1].mean() for i in range(len(y))])
+            y = np.array([y[max(0, i - 14):i + 1].mean() for i in range(len(y))])
         axis.plot(x, y, color=SERIES[place], marker="" if len(points) > 50 else MARKERS[place], ls="-", label=name)
     for name, loss in yardsticks.items():
         axis.axhline(loss, color=PALETTE["grey"], ls="--", lw=1.5)

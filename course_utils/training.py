@@ -133,7 +133,7 @@ def _place(folder, rows, task, settings, model) -> Path | None:
         return None
     said = {k: v for k, v in asdict(settings).items() if k not in ("checkpoint_every", "stop_after")}
     base = [getattr(model, "course_name", ""), models.count(model)]
-    text = json.dumps([rows, task.prompt(rows[0]), said, base], sort_keys=True, default=str)
+    text = json.dumps([rows, task.name, task.prompt(rows[0]), said, base], sort_keys=True, default=str)
     return Path(folder) / hashlib.sha256(text.encode()).hexdigest()[:10]
 
 

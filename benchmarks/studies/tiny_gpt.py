@@ -3,8 +3,8 @@
     python benchmarks/studies/tiny_gpt.py --text tinyshakespeare.txt PART [...]
 
 The last tenth of the text (validation) is cut off first and never read. Of the rest, nine tenths train and one tenth
-compares. PART: choose (settings for benchmarks/nanogpt.py), ablation (each trick taken out, in equal time, two seeds),
-record. Time is CPU time of one thread, so that other work on the machine hardly matters. Every unit is kept in
+compares. PART: choose (settings for benchmarks/nanogpt.py), ablation (each trick taken out, the same characters read, two seeds),
+record. Time, where it counts, is CPU time of one thread, so that other work on the machine hardly matters. Every unit is kept in
 runs/studies/tiny_gpt (after `make publish` in data/results/studies).
 """
 
@@ -25,7 +25,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from course_utils import notebooks, results, runtime  # noqa: E402
 
 CODE = results.code_hash(Path(__file__).read_text(encoding="utf-8"))
-BASE = {"shape": {"layers": 3, "heads": 3, "width": 96}, "batch": 16, "rates": (0.02, 0.01), "seconds": 20.0}
+BASE = {"shape": {"layers": 3, "heads": 3, "width": 96}, "batch": 16, "rates": (0.02, 0.01), "steps": 400}
 TRICKS = {
     "all six tricks": {}, "Adam for all, rate 0.003": {"adam": 3e-3}, "Adam for all, rate 0.006": {"adam": 6e-3},
     "constant step size": {"constant": True}, "batch 8": {"batch": 8}, "batch 32": {"batch": 32},
@@ -56,7 +56,7 @@ def parts(path: str):
 
 
 def timed_run(data, setting: dict, seed: int = 0, constant: bool = False, adam: float = 0.0) -> dict:
-    """Trains for setting["seconds"] of CPU time, the step size falling with the time used; loss is on the comparing part."""
+    """Trains for setting["seconds"] of CPU time or setting["steps"], the step size falling to zero. Loss: comparing part."""
     train, compare, vocabulary = data
     gpt = notebooks.definitions("01")
     shape = gpt.Shape(vocabulary, **setting["shape"])
@@ -65,7 +65,11 @@ def timed_run(data, setting: dict, seed: int = 0, constant: bool = False, adam: 
     if adam:
         tools = [torch.optim.Adam(model.parameters(), lr=adam, betas=(0.9, 0.95))]
     peaks, steps, start = [t.param_groups[0]["lr"] for t in tools], 0, time.process_time()
-    while (used := (time.process_time() - start) / setting["seconds"]) < 1:
+
+    def share_used():
+        return steps / setting["steps"] if "steps" in setting else (time.process_time() - start) / setting["seconds"]
+
+    while (used := share_used()) < 1:
         batch = gpt.random_windows(train, setting["batch"], shape.context, seed=1_000_000 * seed + steps)
         gpt.one_step(model, batch, tools, [p * (1 if constant else 1 - used) for p in peaks])
         steps += 1
@@ -95,7 +99,8 @@ def choose(data):
 
 def ablation_unit(data, change: dict, seed: int) -> dict:
     shape = {k: change[k] for k in ("position", "tied", "look_back") if k in change}
-    setting = {**BASE, "shape": {**BASE["shape"], **shape}, "batch": change.get("batch", BASE["batch"])}
+    batch = change.get("batch", BASE["batch"])
+    setting = {**BASE, "shape": {**BASE["shape"], **shape}, "batch": batch, "steps": BASE["steps"] * BASE["batch"] // batch}
     return timed_run(data, setting, seed, change.get("constant", False), change.get("adam", 0.0))
 
 
@@ -117,7 +122,7 @@ def record():
             rows.append({"change": name, "loss": mean, "cost": mean - float(np.mean(whole)), "low": min(one), "high": max(one)})
     if whole:
         results.record("ablation", rows, "nats a character", notebook="01", code=CODE, seeds=range(len(whole)),
-                       method=f"{BASE['seconds']:.0f} s each; mean, smallest and largest over seeds",
+                       method=f"{BASE['steps']} steps of {BASE['batch']} windows; mean, smallest and largest over seeds",
                        split="the last tenth of tinyshakespeare's training part")
 
 
