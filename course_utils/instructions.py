@@ -1,7 +1,6 @@
 """Floor 4: the short instructions of notebook 01: four questions of a trading desk, with answers that cannot be copied.
 
-`pairs()` lists (instruction, answer, kind). What is held out for the test differs by kind: word pairs that training never
-shows together, numbers it never shows, and one wording of each question.
+`pairs()` lists (instruction, answer, kind) in three parts: to train on, to test on, and a harder test of the rule itself.
 """
 
 from __future__ import annotations
@@ -9,10 +8,10 @@ from __future__ import annotations
 import itertools
 import random
 
-RISES = ("rise", "grow", "climb", "jump", "soar", "swell")
-FALLS = ("fall", "drop", "shrink", "sink", "slump", "ease")
-LIKED = ("profits", "sales", "orders", "margins", "exports", "dividends", "ratings", "reserves")
-FEARED = ("losses", "debts", "costs", "defaults", "fines", "delays", "strikes", "claims")
+RISES = ("rise", "grow", "climb", "soar")
+FALLS = ("fall", "drop", "shrink", "sink")
+LIKED = ("profits", "sales", "orders", "margins", "exports")
+FEARED = ("losses", "debts", "costs", "fines", "delays")
 GRADES = {"investment": ("AAA", "AA", "A", "BBB"), "junk": ("BB", "B", "CCC", "CC")}
 WORDINGS = {
     "mood": ("{}: mood?", "how is it if {}?", "headline: {}. mood?", "{}. what mood?"),
@@ -46,23 +45,25 @@ def _grade(draw):
 
 
 def pairs(seed: int = 0, held_out: float = 0.2) -> dict[str, list[dict]]:
-    """{"train": [...], "test": [...]} of {"instruction", "answer", "kind"}, shuffled, no instruction in both.
+    """{"train": [...], "test": [...], "rule": [...]} of {"instruction", "answer", "kind"}, shuffled, none in two parts.
 
-    A test instruction is new in its facts (a pair of words, two numbers, an amount) or, for grades, of which there are only
-    24, new in the combination of rating and wording.
+    A test instruction is new: in its numbers (move, size), or in the combination of fact and wording (mood, grade: their
+    facts are few). "rule" holds moods of word pairs that training never shows together, in any wording: only who has the
+    rule (a feared thing that falls is good) and not the pairs by heart gets them right.
     """
     draw = random.Random(seed)
-    parts: dict[str, list[dict]] = {"train": [], "test": []}
+    parts: dict[str, list[dict]] = {"train": [], "test": [], "rule": []}
     for kind, facts in (("mood", _mood), ("move", _move), ("size", _size), ("grade", _grade)):
         seen = set()
         for fact, answer in facts(draw):
             whole = draw.random() < held_out
             for wording in WORDINGS[kind]:
-                alone = draw.random() < held_out if kind == "grade" else whole
+                alone = draw.random() < held_out if kind in ("mood", "grade") else whole
+                part = "rule" if whole and kind == "mood" else "test" if alone else "train"
                 text = wording.format(*fact)
                 if text not in seen:
                     seen.add(text)
-                    parts["test" if alone else "train"].append({"instruction": text, "answer": answer, "kind": kind})
+                    parts[part].append({"instruction": text, "answer": answer, "kind": kind})
     for rows in parts.values():
         draw.shuffle(rows)
     return parts

@@ -181,8 +181,15 @@ def test_exact_match_is_what_greedy_writing_gives():
 def test_instructions_are_unseen_and_answers_cannot_be_copied():
     parts = instructions.pairs()
     train = {r["instruction"] for r in parts["train"]}
-    assert not train & {r["instruction"] for r in parts["test"]}
-    for row in parts["train"] + parts["test"]:
+    assert not train & {r["instruction"] for r in parts["test"] + parts["rule"]}
+    words = instructions.LIKED + instructions.FEARED + instructions.RISES + instructions.FALLS
+
+    def pair(text):
+        return tuple(w for w in words if w in text.replace(":", " ").replace("?", " ").replace(".", " ").split())
+
+    assert not {pair(r["instruction"]) for r in parts["rule"]} & {pair(text) for text in train}  # never together in training
+    assert all(len(pair(r["instruction"])) == 2 for r in parts["rule"])
+    for row in parts["train"] + parts["test"] + parts["rule"]:
         assert row["answer"] not in row["instruction"]
         assert len(row["instruction"]) + len(row["answer"]) + 8 <= 64
     assert {r["kind"] for r in parts["test"]} == {"mood", "move", "size", "grade"}

@@ -110,16 +110,18 @@ def ablation(data):
 
 
 def record():
-    """Records the table of tricks: mean loss over seeds, and what leaving the trick out costs."""
+    """Records the table of tricks: mean loss over seeds, and what leaving the trick out costs on the same seeds."""
     def losses(name):
-        found = {p.name: p for place in reversed(places()) for p in place.glob(f"ablation-{name.replace(' ', '-')}-[0-9].json")}
-        return [json.loads(p.read_text())["loss"] for p in found.values()]
+        pattern = f"ablation-{name.replace(' ', '-')}-[0-9].json"
+        found = {p.name[-6]: p for place in reversed(places()) for p in place.glob(pattern)}  # by seed
+        return {seed: json.loads(p.read_text())["loss"] for seed, p in sorted(found.items())}
 
     whole, rows = losses("all six tricks"), []
     for name in TRICKS:
         if one := losses(name):
-            mean = float(np.mean(one))
-            rows.append({"change": name, "loss": mean, "cost": mean - float(np.mean(whole)), "low": min(one), "high": max(one)})
+            values, gaps = list(one.values()), [one[seed] - whole[seed] for seed in one]
+            rows.append({"change": name, "loss": float(np.mean(values)), "cost": float(np.mean(gaps)), "low": min(values),
+                         "high": max(values), "seeds": len(one)})
     if whole:
         results.record("ablation", rows, "nats a character", notebook="01", code=CODE, seeds=range(len(whole)),
                        method=f"{BASE['steps']} steps of {BASE['batch']} windows; mean, smallest and largest over seeds",
