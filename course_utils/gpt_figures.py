@@ -119,12 +119,15 @@ def next_token(chances: dict, alphabet: list[str], most: int = 10):
 def lines(series: dict[str, list[tuple[float, float]]], xlabel: str, ylabel: str, log: bool = False):
     """Several curves with markers on one pair of axes."""
     import matplotlib.pyplot as plt
+    from matplotlib.ticker import NullFormatter
 
     figure, axis = plt.subplots(figsize=(8, 3.6))
     for place, (name, points) in enumerate(series.items()):
         x, y = np.array(points).T
         axis.plot(x, y, color=SERIES[place], marker=MARKERS[place], ls=LINES[place], label=name)
     axis.set(xlabel=xlabel, ylabel=ylabel, xscale="log" if log else "linear")
+    if log:
+        axis.xaxis.set_minor_formatter(NullFormatter())
     axis.legend()
     return figure
 

@@ -725,7 +725,7 @@ sizes = dict(scaled(*measures) for measures in ((1, 1, 32, 8 * SHORT), (2, 2, 64
 style.show(gpt_figures.lines(sizes, "multiplications", "held-out loss", log=True), "Held-out loss against work done for three model sizes.")
 
 # %% [markdown]
-# What to see: for little work the small model leads; with more work the larger one overtakes it. There is a right size for each budget. A firm that trains its own model chooses its size by what it can pay to train *and* to run.
+# What to see: at equal work the smallest model leads in this picture, but its curve flattens first, while the larger ones still fall. With many times the work the order turns. There is a right size for each budget. A firm that trains its own model chooses its size by what it can pay to train *and* to run.
 
 # %% [markdown]
 # ## 11 · From continuing to answering: supervised fine-tuning
@@ -823,8 +823,8 @@ for row in lessons["test"][:5]:
     print(f"{row['instruction']:32s} {answer:8s} {'' if answer == row['answer'] else 'should be ' + row['answer']}")
 
 # %% [markdown]
-# **Read the last kind with care.** "Fines fall" is good news, "sales fall" is not: the mood needs both words. For pairs that it saw in another wording the model is right. For pairs that it never saw it may do no better than a
-# coin, or worse: it learned the pairs by heart and not the rule. A test that only re-words what was trained would never have shown it. Ask of every benchmark what exactly was unseen.
+# **Read the last kind with care.** "Fines fall" is good news, "sales fall" is not: the mood needs both words. If the last line is near the others, the model found the rule. If it is near a half or
+# below, it learned the pairs by heart; a test that only re-words what was trained would never have shown it. Ask of every benchmark what exactly was unseen.
 #
 # ## 12 · How much did the weights really change?
 #
@@ -953,7 +953,7 @@ exercises.exercise("01.2", lambda f: torch.allclose(f(torch.zeros(3, 3)), torch.
                    "Set what lies above the diagonal to minus infinity before the softmax.", "torch.ones(n, n).triu(1).bool() marks the future.")
 exercises.exercise("01.3", lambda f: f(128, 65, 4) == 2 * 65 * 128 + 4 * (12 * 128**2 + 4 * 128) + 128,
                    "The token table and the head: each vocabulary x width.", "A block: 12 w² and 4 w; and one norm of w at the end.")
-exercises.exercise("01.4", lambda f: f([0.5, 0.3, 0.2], 2) == [0.625, 0.375, 0.0] and f([0.2, 0.2, 0.6], 1) == [0, 0, 1],
+exercises.exercise("01.4", lambda f: all(abs(a - b) < 1e-9 for a, b in zip(f([0.5, 0.3, 0.2], 2), [0.625, 0.375, 0])) and f([0.2, 0.3, 0.5], 1) == [0, 0, 1],
                    "Keep the k largest, set the rest to 0.", "Divide what is left by its sum.");
 
 # %% [markdown]
