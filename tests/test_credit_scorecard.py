@@ -94,7 +94,7 @@ def test_mix_has_the_share_asked_for(train):
 
 
 def test_core_and_splits_load(tmp_path):
-    assert len(task.core()) == 597 and len(task.load("test", 7)) == 7
+    assert len(task.core()) == 600 and len(task.load("test", 7)) == 7
     with pytest.raises(CourseError, match="core_a.jsonl cannot be read"):
         task.core(tmp_path)
     (tmp_path / "core_a.jsonl").write_text('{"instruction": "a", "answer": "b", "kind": "c"}\n{"instruction": "a"}\n')
