@@ -147,17 +147,19 @@ def examples(task: Task, rows: list[dict]):
 
 
 def _trainer(model, tokenizer, task, rows, settings, steps, place):
+    import torch
     from transformers import PrinterCallback, ProgressCallback
     from trl import SFTConfig, SFTTrainer
 
     here = runtime.machine()
+    half = here.precision.bf16 or next(model.parameters()).dtype == torch.bfloat16
     config = SFTConfig(
         output_dir=str(place or runtime.runs_dir() / "unsaved"), max_steps=steps, learning_rate=settings.learning_rate,
         per_device_train_batch_size=settings.batch, gradient_accumulation_steps=settings.accumulate,
         warmup_steps=settings.warmup, lr_scheduler_type=settings.schedule, weight_decay=settings.weight_decay,
         max_grad_norm=1.0, max_length=settings.max_length, seed=settings.seed, train_sampling_strategy="sequential",
         save_strategy="steps" if place else "no", save_steps=settings.checkpoint_every or 500, save_total_limit=2,
-        bf16=here.precision.bf16, fp16=False, use_cpu=here.device == "cpu", dataloader_pin_memory=False,
+        bf16=half, fp16=False, use_cpu=here.device == "cpu", dataloader_pin_memory=False,
         gradient_checkpointing=settings.checkpointing, completion_only_loss=True, shuffle_dataset=False,
         logging_steps=1, logging_nan_inf_filter=False, report_to="none", disable_tqdm=True)
     with registry.quiet_bars():

@@ -8,5 +8,6 @@ Three groups of rooms; the first two share no code, so that each checks the othe
 - **Grading**: `reading` (a case text to figures), `judging` (the rules once more), `answers`, `claims`, `required`, `verdicts`
   and `arithmetic` (what an answer decides, calculates, must calculate, says of itself), `grader` (all of it), `agreement`.
 - **Using them**: `task` (prompts and targets for training), `scorecard` (honest baselines), `preferences`, `faults` and
-  `confident` (pairs for DPO), `teacher` and `endpoint` (a larger model writes more, the grader sorts).
+  `confident` (pairs for DPO), `teacher` and `endpoint` (a larger model writes more, the grader sorts), `gallery`
+  (wrong answers to learn from), `ratings`, `rating_summary` and `rating_view` (blind ratings by people).
 """

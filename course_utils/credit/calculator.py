@@ -67,3 +67,8 @@ def fill(text: str) -> str:
 def emptied(text: str) -> str:
     """The text with every result taken out, as if the calculator had not been there yet: `<<120*0.85=`."""
     return FILLED.sub(r"\1", text)
+
+
+def tool(text: str) -> str:
+    """What the calculator adds to a text being written: the result and `>>` when it is its turn, else ""."""
+    return fill(text)[len(text):] if text.endswith("=") and pending(text) else ""
