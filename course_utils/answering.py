@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 
 from .evaluation import Task, prompt_tokens
 from .runtime import CourseError
@@ -60,19 +61,19 @@ def write(model, tokenizer, task: Task, rows: list[dict], batch: int = 32, max_n
 
 def _write_batch(model, tokenizer, prompts, limit, temperature, chance, tool):
     import torch
+    from transformers.cache_utils import Cache
 
     longest = max(len(p) for _, p in prompts)
     device, fill = model.device, tokenizer.pad_token_id or 0
     read = torch.tensor([[fill] * (longest - len(p)) + p for _, p in prompts], device=device)
     mask = torch.tensor([[0] * (longest - len(p)) + [1] * len(p) for _, p in prompts], device=device)
-    live, cache, done = [_Row(k, [], []) for k, _ in prompts], None, []
+    live, seen_before, done = [_Row(k, [], []) for k, _ in prompts], Cache(layer_class_to_replicate=_roomy()), []
     ends = _end_tokens(model, tokenizer)
     with torch.inference_mode():
         while live:
             where = mask.cumsum(1).clamp(min=1)[:, -read.shape[1]:] - 1
-            seen = model(input_ids=read, attention_mask=mask, position_ids=where, past_key_values=cache, use_cache=True,
+            seen = model(input_ids=read, attention_mask=mask, position_ids=where, past_key_values=seen_before, use_cache=True,
                          logits_to_keep=1)
-            cache = seen.past_key_values
             picked = _pick(seen.logits[:, -1].float(), temperature, chance)
             going = [_step(row, token, ends, limit, tokenizer, tool) for row, token in zip(live, picked, strict=True)]
             done += [(row.place, _finished(row, tokenizer, ends)) for row, on in zip(live, going, strict=True) if not on]
@@ -80,11 +81,35 @@ def _write_batch(model, tokenizer, prompts, limit, temperature, chance, tool):
                 break
             if not all(going):
                 keep = torch.tensor([k for k, on in enumerate(going) if on], device=device)
-                cache.batch_select_indices(keep)
+                seen_before.batch_select_indices(keep)
                 mask, live = mask[keep], [row for row, on in zip(live, going, strict=True) if on]
             read = torch.tensor([[row.ids[-1]] for row in live], device=device)
             mask = torch.cat([mask, mask.new_ones(len(live), 1)], 1)
     return done
+
+
+@cache
+def _roomy():
+    """A cache layer with room to grow: what was read is copied once in 64 tokens, not at every token."""
+    from transformers.cache_utils import DynamicLayer
+
+    class Roomy(DynamicLayer):
+        room = None
+
+        def update(self, keys, values, *given, **more):
+            if not self.is_initialized:
+                self.lazy_initialization(keys, values)
+                self.keys, self.values = keys[..., :0, :], values[..., :0, :]
+            old, new = self.keys.shape[-2], self.keys.shape[-2] + keys.shape[-2]
+            if self.room is None or self.room[0].shape[-2] < new or self.room[0].data_ptr() != self.keys.data_ptr():
+                shape = (*keys.shape[:-2], new + 64, keys.shape[-1])
+                self.room = keys.new_empty(shape), values.new_empty(shape)
+                self.room[0][..., :old, :], self.room[1][..., :old, :] = self.keys, self.values
+            self.room[0][..., old:new, :], self.room[1][..., old:new, :] = keys, values
+            self.keys, self.values = (one[..., :new, :] for one in self.room)
+            return self.keys, self.values
+
+    return Roomy
 
 
 def _pick(logits, temperature: float, chance) -> list[int]:

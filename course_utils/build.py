@@ -4,6 +4,7 @@
     python -m course_utils.build publish 03      promote that run: notebook with outputs, results, numbers in the texts
     python -m course_utils.build render          fill the marked numbers of README, notebooks and slides
     python -m course_utils.build copies          student and instructor notebooks into runs/build/
+    python -m course_utils.build fork OWNER/REPO [--tag TAG]   badges and set-up cells for a fork; alone: write them anew
 """
 
 from __future__ import annotations
@@ -15,13 +16,11 @@ import os
 import re
 import sys
 import time
-import tomllib
 from pathlib import Path
 
-from . import notebooks, results, runtime
+from . import fork, notebooks, results, runtime
 
 SOLUTION = re.compile(r"^( *)### BEGIN SOLUTION\n.*?^ *### END SOLUTION\n?", re.M | re.S)
-BADGES = re.compile(r"<!--badges-->.*?<!--/badges-->", re.S)
 
 
 # ---------------------------------------------------------------- running
@@ -107,16 +106,6 @@ def publish(number: str) -> None:
     render()
 
 
-def badge_row(name: str) -> str:
-    """Colab and source badges of a notebook, from the repository named in pyproject.toml."""
-    project = tomllib.loads((runtime.ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    repository = project["urls"]["Repository"].removeprefix("https://github.com/")
-    colab = f"https://colab.research.google.com/github/{repository}/blob/main/notebooks/{name}.ipynb"
-    shield = "https://colab.research.google.com/assets/colab-badge.svg"
-    return (f"<!--badges-->[![Open in Colab]({shield})]({colab}) · [source](https://github.com/{repository}/blob/main/"
-            f"notebooks/{name}.py) · [slides](https://github.com/{repository}/tree/main/slides)<!--/badges-->")
-
-
 def texts() -> list[Path]:
     """The files whose marked numbers are rendered."""
     root = runtime.ROOT
@@ -127,7 +116,7 @@ def texts() -> list[Path]:
 def rendered(path: Path) -> str:
     """The text of `path` with its numbers and badges filled in."""
     text = results.render(path.read_text(encoding="utf-8"))
-    return BADGES.sub(badge_row(path.stem), text) if path.parent == notebooks.FOLDER else text
+    return fork.BADGES.sub(lambda _: fork.badge_row(path.stem), text) if path.parent == notebooks.FOLDER else text
 
 
 def render() -> None:
@@ -155,6 +144,11 @@ def render() -> None:
                 cell.outputs, cell.execution_count = before.outputs, before.execution_count
         fresh.metadata.update(old.metadata)
         _save(fresh, pair)
+    from . import ledger, slides
+
+    ledger.write()
+    for deck in slides.decks():
+        deck.write_text(slides.rendered(deck), encoding="utf-8")
 
 
 # ---------------------------------------------------------------- copies for class
@@ -193,12 +187,16 @@ def copies() -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("command", choices=["run", "publish", "render", "copies"])
-    parser.add_argument("number", nargs="?", default="03")
+    parser.add_argument("command", choices=["run", "publish", "render", "copies", "fork"])
+    parser.add_argument("number", nargs="?", help="a notebook's number; for fork: OWNER/REPO")
+    parser.add_argument("--tag", help="fork: the tag or branch that notebooks fetch")
     options = parser.parse_args()
     try:
         if options.command in ("run", "publish"):
-            {"run": run, "publish": publish}[options.command](options.number)
+            {"run": run, "publish": publish}[options.command](options.number or "03")
+        elif options.command == "fork":
+            for path in fork.fork(options.number, options.tag):
+                print(f"written: {runtime.short(path)}")
         else:
             {"render": render, "copies": copies}[options.command]()
     except runtime.CourseError as error:

@@ -73,7 +73,7 @@ def arms(values: dict[str, dict[str, dict]], lines: dict[str, float]):
         axis.errorbar(at, mean, [mean - low, high - mean], fmt="none", ecolor="black", capsize=3, lw=1)
     for k, (name, value) in enumerate(lines.items()):
         axis.axhline(value, color=PALETTE["grey"], ls=LINES[(k + 1) % len(LINES)], lw=1.2)
-        axis.text(len(splits) - 0.48, value, f" {name} {value:.2f}", va="center", fontsize=8)
+        axis.text(len(splits) - 0.48, value, f" {name} {value:.2f}", va="center", fontsize=9)
     axis.set_xticks(range(len(splits)), splits)
     axis.set_ylim(0, 1)
     axis.set_xlim(-0.5, len(splits) - 0.5)
@@ -93,7 +93,7 @@ def learning_curve(curves: dict[str, list[dict]], lines: dict[str, float]):
         axis.fill_between(x, [p["low"] for p in points], [p["high"] for p in points], color=SERIES[k], alpha=0.15)
     for name, value in lines.items():
         axis.axhline(value, color=PALETTE["grey"], ls="--", lw=1)
-        axis.text(axis.get_xlim()[0], value + 0.01, name, fontsize=8, color=PALETTE["grey"])
+        axis.text(0.99, value + 0.01, name, fontsize=9, ha="right", transform=axis.get_yaxis_transform())
     axis.set_xscale("log")
     ticks = sorted({p["cases"] for points in curves.values() for p in points})
     axis.set_xticks(ticks, [f"{t:,}" for t in ticks])
@@ -114,12 +114,13 @@ def cost_by(groups: dict[str, tuple[int, float, float]], overall: float, rival: 
     axis.barh(range(len(names)), [groups[g][2] for g in names], color=PALETTE["sky"])
     for y, name in enumerate(names):
         n, accuracy, cost = groups[name]
-        axis.text(cost, y, f"  {cost:.1f}   ({accuracy:.0%} right of {n})", va="center", fontsize=8)
-    axis.axvline(overall, color="black", lw=1)
-    axis.text(overall, -0.9, f"all {overall:.1f}", ha="center", va="top", fontsize=8)
-    if rival:
-        axis.axvline(rival[1], color=PALETTE["orange"], ls="--", lw=1)
-        axis.text(rival[1], len(names) - 0.4, f"{rival[0]} {rival[1]:.1f}", ha="center", fontsize=8)
+        axis.text(cost + 0.15, y, f"{cost:.1f}   ({accuracy:.0%} right of {n})", va="center", fontsize=9,
+                  bbox={"facecolor": "white", "edgecolor": "none", "pad": 1})
+    lines = [("all", overall, "black", "-"), *([(*rival, "orange", "--")] if rival else [])]
+    for name, value, colour, way in lines:
+        axis.axvline(value, color=PALETTE[colour], ls=way, lw=1.5, zorder=0.5)
+        axis.text(value, len(names) - 0.4, f"{name} {value:.1f}", ha="center", fontsize=9)
+    axis.set_ylim(-0.6, len(names) + 0.1)
     axis.set_yticks(range(len(names)), names)
     axis.set_xlim(0, 1.5 * max(1.0, *(g[2] for g in groups.values())))
     axis.set_xlabel("expected cost, thousand EUR a case")

@@ -138,6 +138,7 @@ def _dense(wrapped, name: str, dtype: str | None):
 
     copy = wrapped.merge_and_unload().to(getattr(torch, dtype or runtime.answering_dtype(runtime.machine())))
     copy.course_name = name
+    copy.set_attn_implementation("sdpa")  # without a gradient the fused attention is the faster one
     return copy.eval()
 
 
@@ -149,8 +150,9 @@ def save_adapter(model, folder: Path, base: str, half: bool = False, **card) -> 
     from safetensors.torch import save_file
 
     folder = Path(folder)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    work = Path(tempfile.mkdtemp(prefix=".half-", dir=folder.parent))
+    with runtime.clear_disk_errors(folder):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        work = Path(tempfile.mkdtemp(prefix=".half-", dir=folder.parent))
     try:
         with runtime.clear_disk_errors(folder):
             weights = get_peft_model_state_dict(model, save_embedding_layers=False)

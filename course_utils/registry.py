@@ -10,9 +10,10 @@ import shutil
 import tempfile
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
-from . import runtime
+from . import colab, runtime
 from .runtime import CourseError
 
 
@@ -112,7 +113,8 @@ def local_copy(name: str) -> Path:
         print(f"The converted weights of {name} are damaged: making them again.")
         shutil.rmtree(place)
     runtime.require_space(place.parent, 4 * item.parameters + 300_000_000)
-    work = Path(tempfile.mkdtemp(prefix=f".{item.name}-", dir=place.parent))
+    with runtime.clear_disk_errors(place.parent):
+        work = Path(tempfile.mkdtemp(prefix=f".{item.name}-", dir=place.parent))
     try:
         with runtime.clear_disk_errors(place.parent):
             _convert(item, work)
@@ -168,16 +170,21 @@ def quiet_bars():
     yield
 
 
-def token() -> str | None:
-    """The Hugging Face token from Colab's secrets or HF_TOKEN; never printed, never saved."""
-    if runtime.in_colab():
-        try:
-            from google.colab import userdata
+_refused: set[str] = set()  # tokens that the hub did not accept; kept in memory only
 
-            return userdata.get("HF_TOKEN")
-        except Exception:  # no such secret, no access granted, or not Colab's own page: all mean "no token"
-            pass
-    return os.environ.get("HF_TOKEN") or None
+
+@lru_cache
+def _colab_token() -> str | None:
+    return colab.secret("HF_TOKEN")  # asked once: each request may open a dialogue
+
+
+def token() -> str | bool | None:
+    """The Hugging Face token from HF_TOKEN or Colab's secrets; never printed, never saved.
+
+    None where there is none; False, which tells the hub's library to send none, once the hub has refused it.
+    """
+    found = os.environ.get("HF_TOKEN") or _colab_token()
+    return False if found in _refused else found
 
 
 def where(name: str) -> str:
@@ -189,25 +196,51 @@ def where(name: str) -> str:
     if os.environ.get("HF_HUB_OFFLINE") == "1":
         raise CourseError(f"{name} lives on the Hugging Face hub, and this run is offline.",
                           "use smollm2-135m, or set HF_HUB_OFFLINE=0 and restart the kernel.")
+    problem, next_action = _ask_hub(hub)
+    if not problem:
+        return hub
+    if item.mirror:
+        print(f"{problem}\n    To open it: {next_action}\n    Going on with the copy {item.mirror}; the same terms apply: "
+              f"{item.licence}.")
+        return item.mirror
+    raise CourseError(problem, f"{next_action} Or use smollm2-135m.")
+
+
+def _ask_hub(hub: str) -> tuple[str, str]:
+    """The preflight request: ("", "") when `hub` is open to us, else what is wrong and what to click."""
     from huggingface_hub import HfApi
     from huggingface_hub.errors import GatedRepoError, HfHubHTTPError
 
+    page, sent = f"https://huggingface.co/{hub}", token()
     try:
-        HfApi(token=token()).auth_check(hub)
-        return hub
-    except (GatedRepoError, HfHubHTTPError) as error:
-        if item.mirror:
-            print(f"{hub} is not open to you ({type(error).__name__}). To open it: accept the terms on its page and set "
-                  f"HF_TOKEN.\nGoing on with the copy {item.mirror}; the same terms apply: {item.licence}.")
-            return item.mirror
-        raise CourseError(f"The hub refused {hub} ({type(error).__name__}).",
-                          "check HF_TOKEN (it may be wrong or expired), or use smollm2-135m.") from error
-    except OSError as error:
-        raise CourseError(f"The hub cannot be reached for {hub}.", "check the network, or use smollm2-135m.") from error
+        HfApi(token=sent).auth_check(hub)
+        return "", ""
+    except HfHubHTTPError as error:
+        status, gated = getattr(error.response, "status_code", 0), isinstance(error, GatedRepoError)
+    except Exception as error:  # the classes of its transport library have changed from version to version
+        raise CourseError(f"The hub cannot be reached for {hub} ({type(error).__name__}).",
+                          "check the network, or use smollm2-135m.") from error
+    if status == 401 and sent:
+        _refused.add(sent)
+        print("The hub does not accept your HF_TOKEN (wrong or expired). Going on without it.")
+        return _ask_hub(hub)
+    if gated and sent:
+        return (f"The hub refused {hub}: its terms are not accepted yet.",
+                f"open {page}, log in with the account of your HF_TOKEN, press 'Agree and access repository', run again.")
+    if gated or status == 401:
+        return (f"{hub} asks you to accept its terms, and there is no working HF_TOKEN.",
+                f"open {page}, log in, press 'Agree and access repository'; make a token of type Read under "
+                "https://huggingface.co/settings/tokens; store it as HF_TOKEN (Colab: key in the left margin).")
+    return (f"The hub refused {hub} (status {status}).",
+            "try again in some minutes; if you set HF_TOKEN, check that it may read this model.")
 
 
+@lru_cache
 def skeleton(name: str):
-    """A model of CONFIGURATIONS with shapes but no weights (torch's meta device): costs no memory, can be counted."""
+    """A model of CONFIGURATIONS with shapes but no weights (torch's meta device): costs no memory, can be counted.
+
+    Made once a process and shared: read it, do not change it.
+    """
     import torch
     import transformers
 

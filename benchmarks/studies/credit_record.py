@@ -22,7 +22,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 import credit_reasoning as study  # noqa: E402
 
-from course_utils import results, runtime, statistics  # noqa: E402
+from course_utils import results, runtime, statistics, studies  # noqa: E402
 
 ARMS = {"answer only": "answer-only", "answer only, twice": "answer-only-equal-tokens", "reasoning": "reasoning",
         "reasoning + calculator": "calculator"}
@@ -31,13 +31,17 @@ SHIPPED = runtime.ROOT / "data" / "adapters" / "credit-calculator"
 
 
 def outcome(name: str) -> dict | None:
-    return next((json.loads((p / f"{name}.json").read_text()) for p in study.places() if (p / f"{name}.json").exists()), None)
+    return studies.outcome("credit", name)
 
 
 def units(arm: str) -> list[dict]:
     """The outcomes of one arm, a seed each."""
     middle = "" if arm.endswith("tokens") else f"-{study.CASES}"
-    return [u for seed in study.SEEDS if (u := outcome(f"{arm}{middle}-{seed}"))]
+    names = [f"{arm}{middle}-{seed}" for seed in study.SEEDS]
+    found = {name: made for name in names if (made := outcome(name))}
+    for name, made in found.items():
+        made["splits"] |= (outcome(f"elsewhere-{name}") or {"splits": {}})["splits"]
+    return list(found.values())
 
 
 def note(name, value, **more):
@@ -62,22 +66,24 @@ def central() -> None:
         return
     about = {"seeds": range(min(map(len, runs.values()))), "split": f"after {study.CASES} training cases"}
     said = "mean over seeds, Wilson 95 %" if len(about["seeds"]) > 1 else "one seed (exploratory), Wilson 95 %"
-    table = {title: {text: accuracy(found, split) for split, text in SPLITS.items()} for title, found in runs.items()}
+    seen = [split for split in SPLITS if all(split in u["splits"] for found in runs.values() for u in found)]
+    table = {title: {SPLITS[split]: accuracy(found, split) for split in seen} for title, found in runs.items()}
     note("arms", table, n=300, method=said, **about)
     for title, found in runs.items():
         name = ARMS[title].replace("-", "_")
         test = table[title]["new obligors"]
         note(f"heldout_action_{name}", test["value"], n=300, low=test["low"], high=test["high"], method=said, **about)
         note(f"required_arithmetic_{name}", float(share(found, "test", "arithmetic").mean()), n=300, method=said, **about)
-        note(f"heldout_cost_{name}", float(share(found, "test", "cost").mean()), "thousand EUR a case", n=300, **about)
+        note(f"heldout_cost_{name}", float(share(found, "test", "cost").mean()), unit="thousand EUR a case", n=300, **about)
         note(f"heldout_parse_rate_{name}", float(share(found, "test", "parsed").mean()), n=300, **about)
     pairs(runs, said, about)
     if found := runs.get("reasoning + calculator"):
         note("heldout_parse_rate", float(share(found, "test", "parsed").mean()), n=300, **about)
         sums = float(share(found, "test", "arithmetic").mean())
         note("required_arithmetic", sums, n=300, method="calculator arm; " + said, **about)
-        gold = table["reasoning + calculator"]["gold tasks"]
-        note("gold_action_accuracy", gold["value"], n=gold["n"], low=gold["low"], high=gold["high"], method=said, **about)
+        if all("gold" in u["splits"] for u in found):
+            gold = accuracy(found, "gold")
+            note("gold_action_accuracy", gold["value"], n=gold["n"], low=gold["low"], high=gold["high"], method=said, **about)
         by_cluster(found, about)
 
 
@@ -102,7 +108,7 @@ def pairs(runs: dict, said: str, about: dict) -> None:
 
 def by_cluster(found: list[dict], about: dict) -> None:
     """Cases, accuracy and cost of the calculator arm by scenario and by type, over all generated splits."""
-    splits = ("test", "heldout_sector", "heldout_cluster")
+    splits = [s for s in ("test", "heldout_sector", "heldout_cluster") if all(s in u["splits"] for u in found)]
     right, cost = (np.concatenate([share(found, s, column) for s in splits]) for column in ("right", "cost"))
     for field in ("cluster", "type"):
         names = [name for s in splits for name in found[0]["splits"][s][field]]
@@ -114,16 +120,21 @@ def by_cluster(found: list[dict], about: dict) -> None:
 # ---------------------------------------------------------------- one setting at a time
 def settings() -> None:
     """One row a unit of the experiments on one setting: what was changed and what came of it."""
-    rows = []
-    for part, plans in study.PARTS.items():
-        for plan in plans() if part not in ("central", "curve") else ():
-            if found := outcome(plan.name):
-                got = found["splits"]["validation"]
-                mean = {k: float(np.mean(np.array(got[k], float))) for k in ("right", "arithmetic", "parsed", "cost")}
-                low, high = statistics.accuracy_interval(sum(got["right"]), len(got["right"]))
-                rows.append({"part": part, "changed": plan.name, **mean, "low": low, "high": high, "loss": found["loss"]})
+    rows = [row for part in study.PARTS for row in one_setting(part)]
     if rows:
         note("settings", rows, n=100, split=f"validation, after {study.SMALL} training cases", method="one seed, exploratory")
+
+
+def one_setting(part: str) -> list[dict]:
+    """The rows of one experiment, as far as it was run."""
+    rows = []
+    for plan in study.PARTS[part]() if part not in ("central", "curve") else ():
+        if found := outcome(plan.name):
+            got = found["splits"]["validation"]
+            mean = {k: float(np.mean(np.array(got[k], float))) for k in ("right", "arithmetic", "parsed", "cost")}
+            low, high = statistics.accuracy_interval(sum(got["right"]), len(got["right"]))
+            rows.append({"part": part, "changed": plan.name, **mean, "low": low, "high": high, "loss": found["loss"]})
+    return rows
 
 
 def curve() -> None:
@@ -133,6 +144,56 @@ def curve() -> None:
         points.append({"cases": study.CASES, **accuracy(found, "test")})
     if len(points) > 1:
         note("curve", {"reasoning + calculator": sorted(points, key=lambda p: p["cases"])}, n=300, method="one seed, Wilson 95 %")
+
+
+# ---------------------------------------------------------------- claims and the table of settings
+def said_of(rows: list[dict]) -> str:
+    return "; ".join(f"{r['changed']}: {r['right']:.0%} right, sums {r['arithmetic']:.0%}, loss {r['loss']:.2f}" for r in rows)
+
+
+def say_settings() -> None:
+    """For each experiment on one setting its sentence, for the table of section 12."""
+    for part in study.PARTS:
+        if len(rows := one_setting(part)) > 1:
+            note(f"setting_{part}", len(rows), n=100, said=said_of(rows) + " (one seed, exploratory)")
+
+
+def claim(key: str, value: float, verdict: str, unit: str, said: str, cell: str = "section 10") -> None:
+    note(f"claim_{key}", value, unit=unit, verdict=verdict, said=said, cell=cell)
+
+
+def by_gap(gap: dict) -> str:
+    """A claim that one thing beats another: decided only where the interval leaves 0 out."""
+    return "holds" if gap["low"] > 0 else "wrong" if gap["high"] < 0 else "not decided"
+
+
+def judge_claims() -> None:
+    """The claims whose experiments have been run."""
+    both = units("reasoning"), units("answer-only")
+    if all(both):
+        gap = statistics.paired_bootstrap(*(share(found, "test") for found in both))
+        said = f"95 %: {gap['low']:+.2f} to {gap['high']:+.2f}; 300 new obligors, {study.CASES} cases, {len(both[0])} seed(s)"
+        claim("R1", gap["value"], by_gap(gap), "right actions, reasoning minus answer only", said)
+    compare("R9", "targets", "rate-0.001", "attention-42", "all layers minus attention alone, equal weights", reverse=True)
+    compare("R8", "ranks", "rank-32", "rate-0.001", "right actions, r = 32 minus r = 16")
+    compare("N4", "mixtures", "rate-0.001", "no-core", "right actions, with minus without the core corpus")
+    compare("D7", "mixtures", "rate-0.001", "skewed", "right actions, even minus skewed")
+    compare("D8", "mixtures", "rate-0.001", "formats", "right actions, one format minus five")
+    compare("R3", "rates", "rate-0.001", "rate-0.005", "right sums, rate 0.001 minus 0.005", column="arithmetic")
+    compare("N2", "batches", "batch-32", "rate-0.001", "right actions, batch 32 minus batch 4")
+
+
+def compare(key: str, part: str, first: str, second: str, unit: str, column: str = "right", reverse: bool = False) -> None:
+    """A claim that `first` beats `second`, on the same 100 validation cases, one seed each."""
+    a, b = outcome(first), outcome(second)
+    if not (a and b):
+        return
+    gap = statistics.paired_bootstrap(*(np.array(x["splits"]["validation"][column], float) for x in (a, b)))
+    verdict = by_gap(gap)
+    if reverse:  # the claim says the opposite
+        verdict = {"holds": "wrong", "wrong": "holds"}.get(verdict, verdict)
+    said = f"exploratory: one seed, {study.SMALL} cases; 95 %: {gap['low']:+.2f} to {gap['high']:+.2f}"
+    claim(key, gap["value"], verdict, unit, said, "appendix")
 
 
 def ship(name: str) -> None:
@@ -164,6 +225,8 @@ def main() -> None:
     central()
     curve()
     settings()
+    say_settings()
+    judge_claims()
     if options.ship:
         ship(options.ship)
 

@@ -2,8 +2,8 @@
 
     python benchmarks/studies/sentiment.py PART [PART ...] [--only UNIT ...]
 
-PART: seeds (QLoRA, five seeds), lora (the same without 4-bit: claim Q4), own (trained on the course's sentences only:
-D5), baselines, grid (0 to 400 examples, 0, 10 and 30 % flipped labels: D1, D2), record (write the results).
+PART: seeds (QLoRA, five seeds), lora (the same without 4-bit: claim Q4), own (trained on the course's sentences only: D5),
+ship (the adapter of notebook 00), baselines, grid (0 to 400 examples, 0, 10 and 30 % flipped labels: D1, D2), record.
 Needs FinancialPhraseBank: the variable COURSE_PHRASEBANK names its zip. Every unit of work is kept in runs/studies (after
 `make publish` in data/results/studies); a stopped study goes on where it was. Settings were chosen on the 150 validation
 rows; each unit looks at the test rows once.
@@ -16,37 +16,24 @@ import itertools
 import json
 import os
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-from course_utils import evaluation, models, results, runtime, sentiment, statistics, training  # noqa: E402
+from course_utils import evaluation, models, results, runtime, sentiment, statistics, studies, training  # noqa: E402
 
 CODE = results.code_hash(Path(__file__).read_text(encoding="utf-8"))
 SIZES, FLIPS, GRID_SEEDS = (20, 50, 100, 200, 400), (0.0, 0.1, 0.3), (0, 1, 2)
 EPOCHS = {20: 8, 50: 4, 100: 3, 200: 2, 400: 2}
 RECIPE = training.Settings(learning_rate=5e-4, epochs=3, batch=8, checkpoint_every=0)
 GRID_TEST = 300
+SHIPPED = runtime.ROOT / "data" / "adapters" / "sentiment"
 CHOSEN = "all-agree, the easy subset"
 
 
-def places() -> tuple[Path, Path]:
-    """Where outcomes of units are looked for: this machine's runs, then the published ones."""
-    return runtime.runs_dir() / "studies" / "sentiment", results.PUBLISHED / "studies" / "sentiment"
-
-
 def unit(name: str, work) -> dict:
-    """One resumable piece of work: its stored outcome, or `work()` now."""
-    for place in places():
-        if (place / f"{name}.json").exists():
-            return json.loads((place / f"{name}.json").read_text())
-    start = time.time()
-    outcome = work() | {"wall": time.time() - start, "device": runtime.machine().name}
-    results.write_json(places()[0] / f"{name}.json", outcome)
-    print(f"{name}: accuracy {outcome['accuracy']:.3f} ({outcome['wall']:.0f} s)", flush=True)
-    return outcome
+    return studies.unit("sentiment", name, work, lambda made: f"accuracy {made['accuracy']:.3f}")
 
 
 def measured(answers: evaluation.Evaluation, **more) -> dict:
@@ -84,6 +71,28 @@ def seeds(parts, four_bit=True):
     name = "qlora" if four_bit else "lora"
     return [(f"{name}-{s}", lambda s=s: train_and_test(
         parts["train"], parts["test"], with_seed(s), four_bit, parts["validation"])) for s in range(5)]
+
+
+def ship(parts):
+    """The adapter of notebook 00: trained on the course's sentences, saved in 16 bits, measured from that file."""
+    def work():
+        model, tokenizer = models.load()
+        model = models.attach_lora(model, seed=0)
+        run = training.fit(model, tokenizer, sentiment.TASK, sentiment.own("train"), with_seed(0, epochs=1))
+        about = {"data": "data/sentiment, training part", "rows": len(sentiment.own("train")), "code": CODE,
+                 "settings": str(with_seed(0, epochs=1)), "device": runtime.machine().name, "tokens": run.tokens,
+                 "minutes": round(run.seconds / 60, 1), "licence": "Apache-2.0", "what": "LoRA adapter, bfloat16"}
+        models.save_adapter(model, SHIPPED, "smollm2-135m", half=True, **about)
+        dense, _ = models.merged_file(SHIPPED)
+        found = {"FinancialPhraseBank, test": parts["test"], "own sentences, test": sentiment.own("test")}
+        found = {name: measured(evaluation.classify(dense, tokenizer, sentiment.TASK, rows)) for name, rows in found.items()}
+        card = json.loads((SHIPPED / "card.json").read_text())
+        card["measured from this file"] = {name: {"n": len(one["truth"]), "accuracy": round(one["accuracy"], 4)}
+                                           for name, one in found.items()}
+        results.write_json(SHIPPED / "card.json", card)
+        return found["FinancialPhraseBank, test"] | {"own": found["own sentences, test"]["accuracy"]}
+
+    return [("shipped", work)]
 
 
 def own(parts):
@@ -131,8 +140,7 @@ def baselines(parts):
 
 # ---------------------------------------------------------------- recording
 def done(pattern: str) -> list[dict]:
-    found = {p.name: p for place in reversed(places()) for p in place.glob(f"{pattern}.json")}
-    return [json.loads(found[name].read_text()) for name in sorted(found)]
+    return studies.outcomes("sentiment", pattern)
 
 
 def note(name, units, key="accuracy", **more):
@@ -197,7 +205,8 @@ def record_pairs():
                            split=f"FinancialPhraseBank {CHOSEN}, test")
 
 
-PARTS = {"seeds": seeds, "lora": lambda p: seeds(p, four_bit=False), "own": own, "baselines": baselines, "grid": grid}
+PARTS = {"seeds": seeds, "lora": lambda p: seeds(p, four_bit=False), "own": own, "ship": ship, "baselines": baselines,
+         "grid": grid}
 
 
 def main() -> None:

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import itertools
-import json
 import os
 import sys
 import time
@@ -22,7 +21,7 @@ import numpy as np
 import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-from course_utils import notebooks, results, runtime  # noqa: E402
+from course_utils import notebooks, results, studies  # noqa: E402
 
 CODE = results.code_hash(Path(__file__).read_text(encoding="utf-8"))
 BASE = {"shape": {"layers": 3, "heads": 3, "width": 96}, "batch": 16, "rates": (0.02, 0.01), "steps": 400}
@@ -40,10 +39,6 @@ CHOICES = {  # shape, windows a step, rates, seconds
     "equal_time": [(3, 3, 96, 16, (0.02, 0.01), 50.0), (3, 3, 96, 16, (0.03, 0.02), 50.0), (4, 4, 96, 16, (0.02, 0.01), 50.0),
                    (2, 4, 128, 16, (0.02, 0.01), 50.0)],
 }
-
-
-def places() -> tuple[Path, Path]:
-    return runtime.runs_dir() / "studies" / "tiny_gpt", results.PUBLISHED / "studies" / "tiny_gpt"
 
 
 def parts(path: str):
@@ -78,14 +73,7 @@ def timed_run(data, setting: dict, seed: int = 0, constant: bool = False, adam: 
 
 
 def unit(name: str, work) -> dict:
-    file = name.replace(" ", "-") + ".json"
-    for place in places():
-        if (place / file).exists():
-            return json.loads((place / file).read_text())
-    outcome = work() | {"device": runtime.machine().name}
-    results.write_json(places()[0] / file, outcome)
-    print(f"{name:34s} loss {outcome['loss']:.4f}  {outcome['steps']} steps", flush=True)
-    return outcome
+    return studies.unit("tiny_gpt", name.replace(" ", "-"), work, lambda made: f"loss {made['loss']:.4f}, {made['steps']} steps")
 
 
 def choose(data):
@@ -112,9 +100,8 @@ def ablation(data):
 def record():
     """Records the table of tricks: mean loss over seeds, and what leaving the trick out costs on the same seeds."""
     def losses(name):
-        pattern = f"ablation-{name.replace(' ', '-')}-[0-9].json"
-        found = {p.name[-6]: p for place in reversed(places()) for p in place.glob(pattern)}  # by seed
-        return {seed: json.loads(p.read_text())["loss"] for seed, p in sorted(found.items())}
+        kept = {seed: studies.outcome("tiny_gpt", f"ablation-{name.replace(' ', '-')}-{seed}") for seed in range(2)}
+        return {seed: made["loss"] for seed, made in kept.items() if made}
 
     whole, rows = losses("all six tricks"), []
     for name in TRICKS:

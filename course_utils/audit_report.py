@@ -1,0 +1,134 @@
+"""Floor 5: the audit on one page, with three pictures: what the targets are, how long rows are, how alike texts are.
+
+Everything that came from the data is escaped, and likely personal data in examples is masked: the page may be passed on.
+"""
+
+from __future__ import annotations
+
+import base64
+import html
+import io
+from pathlib import Path
+
+import numpy as np
+
+from . import personal_data, runtime
+from .audit import Audit
+from .near_duplicates import LIKE
+from .style import PALETTE
+
+COLOURS = {"ok": PALETTE["green"], "note": PALETTE["blue"], "fix": PALETTE["yellow"], "stop": PALETTE["orange"]}
+SAYS = {"go": "Nothing found that speaks against training.", "fix": "Repair what is listed first; training is possible.",
+        "stop": "Do not train on this yet."}
+PAGE = """<!doctype html>
+<html lang="en"><meta charset="utf-8"><title>Audit: {name}</title>
+<style>body{{font:15px/1.45 sans-serif;max-width:60em;margin:2em auto;padding:0 1em;color:#222}}
+table{{border-collapse:collapse;width:100%}}
+td,th{{text-align:left;vertical-align:top;padding:.3em .6em;border-bottom:1px solid #ddd}}.level{{font-weight:bold}}
+.pictures{{display:flex;flex-wrap:wrap;gap:1em}}.pictures img{{max-width:100%;width:19em}}pre{{white-space:pre-wrap}}</style>
+<h1>Audit before training: {name}</h1>
+<p><strong class="verdict">Verdict: {verdict}.</strong> {says} {rows:,} rows.</p>
+<div class="pictures">{pictures}</div>
+<table><tr><th>level</th><th>check</th><th>found</th><th>next</th></tr>{lines}</table>
+<h2>Examples to look at</h2>{examples}
+<p>An audit finds hints, not proof. What it does not find may still be there.</p></html>"""
+
+
+# ---------------------------------------------------------------- pictures
+def targets(audit: Audit):
+    """Rows by label; for free targets, how often the same target occurs."""
+    import matplotlib.pyplot as plt
+
+    figure, axis = plt.subplots(figsize=(5, 3.4))
+    if audit.labels is not None:
+        top = audit.labels.most_common(12)[::-1]
+        axis.barh([str(label)[:24] for label, _ in top], [count for _, count in top], color=PALETTE["blue"])
+        axis.set(title=f"Rows by label ({len(audit.labels)})", xlabel="rows")
+    else:
+        sizes = [len(row["target"]) for row in audit.rows]
+        axis.hist(sizes, bins=30, color=PALETTE["blue"])
+        axis.set(title="Length of the targets", xlabel="characters", ylabel="rows")
+    axis.grid(axis="y", visible=False)
+    return figure
+
+
+def lengths(audit: Audit):
+    """Tokens a row, against what the model reads in training."""
+    import matplotlib.pyplot as plt
+
+    figure, axis = plt.subplots(figsize=(5, 3.4))
+    longest = max(max(audit.lengths), audit.context)
+    bins = np.geomspace(1, longest + 1, 40) if longest > 4 * audit.context else 30
+    axis.hist(audit.lengths, bins=bins, color=PALETTE["blue"])
+    axis.axvline(audit.context, color=PALETTE["orange"], ls="--")
+    axis.set(title=f"Length of a row; limit {audit.context:,}", xlabel="tokens", ylabel="rows")
+    if longest > 4 * audit.context:
+        axis.set_xscale("log")
+    return figure
+
+
+def alike(audit: Audit):
+    """How much each text shares with its nearest other."""
+    import matplotlib.pyplot as plt
+
+    figure, axis = plt.subplots(figsize=(5, 3.4))
+    axis.hist(audit.likeness, bins=np.linspace(0, 1, 41), color=PALETTE["blue"])
+    axis.axvline(LIKE, color=PALETTE["orange"], ls="--")
+    axis.set(xlabel="shared word pairs (1 = the same)", ylabel="rows", yscale="symlog")
+    axis.set_title("Likeness to the nearest other text")
+    return figure
+
+
+def pictures(audit: Audit) -> dict[str, object]:
+    """Alt text -> figure."""
+    over = sum(n > audit.context for n in audit.lengths)
+    near = sum(x >= LIKE for x in audit.likeness)
+    what = f"{len(audit.labels)} labels" if audit.labels is not None else "target lengths"
+    return {f"Bars of {what}.": targets(audit), f"Histogram of row lengths in tokens; {over} beyond the limit.": lengths(audit),
+            f"Histogram of each text's likeness to its nearest other; {near} texts above {LIKE}.": alike(audit)}
+
+
+def _embedded(figure) -> str:
+    import matplotlib.pyplot as plt
+
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=80)
+    plt.close(figure)
+    return base64.b64encode(buffer.getvalue()).decode()
+
+
+# ---------------------------------------------------------------- the page
+def page(audit: Audit) -> str:
+    """The whole report as one HTML file, pictures inside."""
+    order = sorted(audit.findings, key=lambda f: -list(COLOURS).index(f.level))
+    lines = "".join(f'<tr><td class="level" style="color:{COLOURS[f.level]}">{f.level}</td><td>{html.escape(f.check)}</td>'
+                    f"<td>{html.escape(f.what)}</td><td>{html.escape(f.next_action)}</td></tr>" for f in order)
+    shown = "".join(f'<img alt="{html.escape(alt)}" src="data:image/png;base64,{_embedded(figure)}">'
+                    for alt, figure in pictures(audit).items())
+    return PAGE.format(name=html.escape(audit.name), verdict=audit.verdict.upper(), says=SAYS[audit.verdict],
+                       rows=len(audit.rows), pictures=shown, lines=lines, examples=_examples(audit))
+
+
+def _examples(audit: Audit) -> str:
+    found = [f for f in audit.findings if f.level in ("fix", "stop", "note") and f.rows]
+    if not found:
+        return "<p>None.</p>"
+    parts = []
+    for one in found:
+        rows = [f"row {i + 1}: {_short(audit.rows[i]['text'])}  →  {_short(audit.rows[i]['target'], 60)}" for i in one.rows[:3]]
+        parts.append(f"<h3>{html.escape(one.check)}</h3><pre>{html.escape(chr(10).join(rows))}</pre>")
+    return "".join(parts)
+
+
+def _short(text: str, most: int = 160) -> str:
+    text = " ".join(personal_data.masked(text).split())
+    return text if len(text) <= most else text[:most - 1] + "…"
+
+
+def save(audit: Audit, folder: Path) -> Path:
+    """Writes the page as `audit.html` into `folder` and returns its place."""
+    place = Path(folder) / "audit.html"
+    with runtime.clear_disk_errors(place):
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_text(page(audit), encoding="utf-8")
+    return place
