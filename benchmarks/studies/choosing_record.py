@@ -176,7 +176,7 @@ def confidence() -> None:
     rows = [{"model": model, "texts": part, "mean_confidence": float(sure(found).mean()),
              "over_90": float((sure(found) > 0.9).mean()),
              "accuracy": float(np.mean(correct(found))) if part == "in" else None}
-            for model, parts in stored.items() for part, found in parts.items()]
+            for model in ("base", "closed") for part, found in stored[model].items()]
     note("confidence", rows, split="in: test sentences; out: general questions given as sentences",
          method="probability of the likeliest of three labels")
     share("confident_out_of_domain", sure(stored["closed"]["out"]) > 0.9, "general questions given as sentences")
