@@ -132,6 +132,7 @@ def test_the_environment_comes_before_the_secret(hub, tmp_path):
     assert "FOUND True" in out.stdout and "hand over" not in out.stdout
 
 
+@pytest.mark.slow
 def test_a_training_run_saves_no_token(hub, tmp_path):
     """The trainer writes its arguments, the adapter its card, the results their versions: none may hold the token."""
     out = ask(hub.url, tmp_path, f"""

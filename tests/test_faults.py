@@ -73,6 +73,7 @@ def test_a_kernel_killed_at_ten_moments_loses_at_most_the_steps_since_the_last_c
     assert resumed > 0 and losses == whole
 
 
+@pytest.mark.slow
 def test_two_notebooks_training_at_once_do_not_disturb_each_other(tmp_path):
     """The same notebook opened twice: same data, settings and folder. Both must end, with the same losses."""
     both = [child(tmp_path, 12, wait=False) for _ in range(2)]
