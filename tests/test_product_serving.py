@@ -2,10 +2,10 @@
 
 import http.server
 import json
-import socket
 import threading
 import time
 
+import psutil
 import pytest
 from product_shelf import ROWS, shelf, store  # noqa: F401
 
@@ -67,9 +67,9 @@ def test_one_and_four_clients_get_the_same_answers(server):
 def test_a_client_that_hangs_up_does_not_hold_up_the_next(server):
     story = [{"role": "user", "content": "Tell me a very long story about a bank."}]
     start = time.perf_counter()
-    serving.ask(server, story, max_tokens=300)
+    serving.ask(server, story, max_tokens=100)
     whole = time.perf_counter() - start
-    assert serving.hang_up(server, story, max_tokens=300)
+    assert serving.hang_up(server, story, max_tokens=100)
     start = time.perf_counter()
     assert serving.ask(server, TASK.prompt(ROWS[0]), max_tokens=3)
     assert time.perf_counter() - start < whole / 2, "the server went on writing for nobody"
@@ -88,13 +88,11 @@ def test_an_oversized_prompt_never_reaches_the_server(server):
 def test_the_wrong_model_is_refused_and_loopback_alone_listens(server):
     import openai
 
-    with pytest.raises(openai.BadRequestError, match="pinned"):
+    with pytest.raises(openai.BadRequestError) as refused:
         server.client.chat.completions.create(model="another", messages=TASK.prompt(ROWS[0]))
-    with socket.socket() as probe, pytest.raises(OSError):
-        probe.settimeout(2)
-        probe.connect((socket.gethostbyname(socket.gethostname()), server.port))
-        assert not socket.gethostbyname(socket.gethostname()).startswith("127."), "cannot be told apart on this machine"
-        raise AssertionError("the server listens on the network")
+    assert "pinned" in refused.value.response.text
+    listening = [c.laddr for c in psutil.Process(server.process.pid).net_connections("inet") if c.status == psutil.CONN_LISTEN]
+    assert [(place.ip, place.port) for place in listening] == [("127.0.0.1", server.port)]
 
 
 @pytest.mark.slow

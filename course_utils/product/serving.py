@@ -185,7 +185,7 @@ def ask(server: Server, messages: list[dict], max_tokens: int = 100, temperature
     except openai.APIConnectionError as error:
         raise CourseError(f"The server on port {server.port} cannot be reached.", "start it again with serving.start.") from error
     except openai.APIStatusError as error:
-        raise CourseError(f"The server refused the request ({error.status_code}): {str(error)[:200]}",
+        raise CourseError(f"The server refused the request ({error.status_code}): {error.response.text[:200]}",
                           f"read {runtime.short(server.log)}.") from error
     return reply.choices[0].message.content or ""
 
