@@ -6,7 +6,7 @@ PY := $(VENV)/bin/python
 READY := $(VENV)/.ready
 export PYTHONDONTWRITEBYTECODE = 1
 
-.PHONY: help setup run test test-full lab lint render publish copies slides clean
+.PHONY: help setup run test test-full test-colab lab lint render publish copies slides clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -34,6 +34,9 @@ test-full: setup  ## also the slow tests: real training, the optional Gemma weig
 	$(PY) -m pip install -q --disable-pip-version-check -r requirements-browser.txt -r requirements-slides.txt -c constraints.txt
 	$(PY) -m pytest -m slow
 	$(MAKE) test
+
+test-colab: setup  ## notebooks 00 to 03 in an emulated Colab (downloads some 300 MB the first time)
+	$(PY) tests/colab/run.py --venv runs/colab
 
 lab: setup  ## open JupyterLab
 	$(VENV)/bin/jupyter lab notebooks

@@ -6,6 +6,7 @@ import textwrap
 
 import numpy as np
 
+from . import style
 from .style import LINES, MARKERS, PALETTE, SERIES
 
 
@@ -29,19 +30,11 @@ class LiveCurve:
 
     def draw(self, run):
         """Redraws the figure from the run's history."""
-        import io
-
-        import matplotlib.pyplot as plt
-        from IPython.display import Image
-
         figure = loss_curve(run.history, self.steps, self.floor)
-        buffer = io.BytesIO()
-        figure.savefig(buffer, format="png")
-        plt.close(figure)
         last = run.history[-1]
         alt = (f"Training loss by step: {run.history[0]['loss']:.2f} at the start, {run.loss:.2f} averaged over the last "
                f"ten of {last['step']} steps.")
-        self.handle.update(Image(data=buffer.getvalue(), format="png", alt=alt))
+        self.handle.update(style.picture(figure, alt))
 
 
 def loss_curve(history: list[dict], steps: int, floor: tuple[float, str] | None = None):

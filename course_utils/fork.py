@@ -58,6 +58,9 @@ def fork(name: str | None = None, tag: str | None = None, root: Path = runtime.R
     project = (root / "pyproject.toml").read_text(encoding="utf-8")
     project = project.replace(f'"https://github.com/{old}"', f'"https://github.com/{name}"')
     written = [_write(root / "pyproject.toml", project.replace(f'tag = "{old_tag}"', f'tag = "{tag}"'))]
+    if (citation := root / "CITATION.cff").exists():
+        text = citation.read_text(encoding="utf-8")
+        written.append(_write(citation, text.replace(f"github.com/{old}", f"github.com/{name}")))
     sources = {path: _text(path, root) for path in sorted((root / "notebooks").glob("[0-9][0-9]_*.py"))}
     stamps = {_code(path.read_text(encoding="utf-8")): _code(text) for path, text in sources.items()}
     for pair in (path.with_suffix(".ipynb") for path in sources):

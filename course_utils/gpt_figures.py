@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import io
 import time
 
 import numpy as np
 
+from . import style
 from .style import LINES, MARKERS, PALETTE, SERIES
 
 
@@ -33,16 +33,10 @@ class LiveLines:
 
     def draw(self) -> None:
         """Redraws the figure."""
-        import matplotlib.pyplot as plt
-        from IPython.display import Image
-
         start = time.perf_counter()
         figure = growing(self.series, self.steps, self.yardsticks, self.xlabel, f"{self.title} ({self.seconds:.0f} s)")
-        buffer = io.BytesIO()
-        figure.savefig(buffer, format="png")
-        plt.close(figure)
         ends = ", ".join(f"{name} {points[-1][1]:.2f}" for name, points in self.series.items())
-        self.handle.update(Image(data=buffer.getvalue(), format="png", alt=f"Loss by step; at the end: {ends}."))
+        self.handle.update(style.picture(figure, f"Loss by step; at the end: {ends}."))
         self.drawing += time.perf_counter() - start
 
 
@@ -137,9 +131,9 @@ def low_rank(values: list[float], random_values: list[float], kept: dict[int, fl
     import matplotlib.pyplot as plt
 
     figure, (left, right) = plt.subplots(1, 2, figsize=(9.5, 3.6))
-    for shown, color, name, style in ((values, "blue", "the change", "-"),
+    for shown, color, name, line in ((values, "blue", "the change", "-"),
                                       (random_values, "grey", "random numbers of the same size", "--")):
-        left.plot(range(1, len(shown) + 1), shown, color=PALETTE[color], ls=style, marker="", label=name)
+        left.plot(range(1, len(shown) + 1), shown, color=PALETTE[color], ls=line, marker="", label=name)
     left.set(xlabel="part, strongest first", ylabel="strength (singular value)", title="How simple is the change?")
     left.legend()
     right.plot(range(len(kept)), list(kept.values()), color=PALETTE["orange"], marker="o", ls="-")

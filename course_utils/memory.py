@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
-from . import notebooks, runtime
+from . import models, notebooks, runtime
 from .runtime import CourseError
 
 Result = TypeVar("Result")
@@ -164,12 +164,6 @@ def train_or_fall_back(train: Callable[[], Result], model) -> Result:
     except NotFinite:
         if not to_safe_arithmetic(model):
             raise
-    import torch
-
-    with torch.no_grad():
-        for name, parameter in model.named_parameters():
-            if name in start:
-                parameter.copy_(start[name])
-                parameter.grad = None
+    models.put_back(model, start)
     print("A loss was not finite in float16: the 4-bit layers compute in float32 from here on (slower, safe). Training again.")
     return train()

@@ -78,6 +78,17 @@ def adapters_to_float32(model) -> None:
 
 
 # ---------------------------------------------------------------- counting
+def put_back(model, values: dict) -> None:
+    """Copies kept `values` (parameter name -> tensor) into the model's parameters and drops their gradients."""
+    import torch
+
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if name in values:
+                parameter.copy_(values[name])
+                parameter.grad = None
+
+
 def count(model) -> dict[str, int]:
     """Parameters, counted as numbers (a 4-bit byte holds two): total, trainable and in 4-bit layers."""
     total = trainable = four = 0

@@ -14,10 +14,9 @@ import argparse
 import re
 import shutil
 import subprocess
-import tomllib
 from pathlib import Path
 
-from . import ledger, results, runtime
+from . import fork, ledger, results, runtime
 from .runtime import CourseError
 
 FOLDER = runtime.ROOT / "slides"
@@ -55,9 +54,8 @@ def cleaned(text: str) -> str:
 
 def colab(name: str) -> str:
     """The address that opens a notebook in Colab, from the repository named in pyproject.toml."""
-    project = tomllib.loads((runtime.ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    repository = project["urls"]["Repository"].removeprefix("https://github.com/")
-    return f"https://colab.research.google.com/github/{repository}/blob/main/notebooks/{name}.ipynb"
+    repository, tag = fork.repository()
+    return f"https://colab.research.google.com/github/{repository}/blob/{tag}/notebooks/{name}.ipynb"
 
 
 def head_notes(text: str) -> str:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import io
+
 # Okabe and Ito's palette (2008), with line styles and markers so that colour never carries the meaning alone.
 PALETTE = {
     "blue": "#0072B2", "orange": "#D55E00", "green": "#009E73", "pink": "#CC79A7",
@@ -27,6 +30,30 @@ def apply() -> None:
     })
 
 
+class Picture:
+    """A PNG with its text alternative. IPython's own `Image` takes `alt` only from version 8 on; Colab has 7.34."""
+
+    def __init__(self, png: bytes, alt: str):
+        self.png, self.alt = png, alt
+
+    def __repr__(self):
+        return self.alt
+
+    def _repr_mimebundle_(self, include=None, exclude=None):
+        data = {"image/png": base64.b64encode(self.png).decode("ascii"), "text/plain": self.alt}
+        return data, {"image/png": {"alt": self.alt}}
+
+
+def picture(figure, alt: str) -> Picture:
+    """`figure` as a PNG; the figure is closed."""
+    import matplotlib.pyplot as plt
+
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png")
+    plt.close(figure)
+    return Picture(buffer.getvalue(), alt)
+
+
 def show(figure, alt: str) -> None:
     """Displays `figure` once as PNG, with `alt` (a sentence saying what it shows) as its text alternative.
 
@@ -34,12 +61,6 @@ def show(figure, alt: str) -> None:
     """
     if not alt.strip():
         raise ValueError("a figure needs an alt text: one sentence that says what it shows")
-    import io
+    from IPython.display import display
 
-    import matplotlib.pyplot as plt
-    from IPython.display import Image, display
-
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png")
-    plt.close(figure)
-    display(Image(data=buffer.getvalue(), format="png", alt=alt))
+    display(picture(figure, alt))

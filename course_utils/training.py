@@ -11,12 +11,12 @@ import math
 import shutil
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
-from . import models, registry, runtime
+from . import memory, models, registry, runtime
 from .evaluation import Task, prompt_tokens
 from .runtime import CourseError
 
@@ -90,7 +90,7 @@ def fit(model, tokenizer, task: Task, rows: list[dict], settings: Settings, fold
     folder: where checkpoints go; a run with the same data and settings goes on from its last whole checkpoint there.
     watch: called after every step. check(model, step): called every `check_every` steps, its time not counted; a true
     value in its "stop" ends training. Raises CourseError for no rows, a row longer than `max_length`, a full disk, an
-    interrupt or a loss that is not a number.
+    interrupt or a loss that is not a number. Where memory runs out, the same effective batch goes on in smaller parts.
     """
     if not rows:
         raise CourseError("There are no rows to train on.", "check the file and what the loader dropped.")
@@ -99,13 +99,22 @@ def fit(model, tokenizer, task: Task, rows: list[dict], settings: Settings, fold
     order = batch_order(lengths, settings.batch, steps * settings.batch * settings.accumulate, settings.seed)
     place = _place(folder, rows, task, settings, model)
     run = Training(tokens=sum(lengths[i] for i in order))
-    trainer = _trainer(model, tokenizer, task, [rows[i] for i in order], settings, steps, place)
-    trainer.add_callback(_callback(run, settings, watch, check, check_every))
-    last = last_whole_checkpoint(place) if place and resume else None
-    run.resumed_at = int(last.name.rsplit("-", 1)[1]) if last else 0
-    try:
+    start = {name: p.detach().to("cpu", copy=True) for name, p in model.named_parameters() if p.requires_grad}
+
+    def attempt(batch: int, accumulate: int) -> None:
+        last = last_whole_checkpoint(place) if place and resume else None
+        run.resumed_at = int(last.name.rsplit("-", 1)[1]) if last else 0
+        if not last:  # a second attempt must not start from what the first one has changed
+            models.put_back(model, start)
+        sized = replace(settings, batch=batch, accumulate=accumulate)
         with runtime.clear_disk_errors(place or runtime.runs_dir()):
+            trainer = _trainer(model, tokenizer, task, [rows[i] for i in order], sized, steps, place)
+            trainer.add_callback(_callback(run, settings, watch, check, check_every))
             trainer.train(resume_from_checkpoint=str(last) if last else None)
+
+    try:
+        memory.train_or_fall_back(
+            lambda: memory.smaller_on_out_of_memory(attempt, settings.batch, settings.accumulate), model)
     except KeyboardInterrupt:
         kept = last_whole_checkpoint(place) if place else None
         says = f"step {kept.name.rsplit('-', 1)[1]} is saved" if kept else "nothing was saved yet"
@@ -146,6 +155,26 @@ def examples(task: Task, rows: list[dict]):
     ])
 
 
+def without_given(dataset, tokenizer, task, rows):
+    """TRL's `dataset` with the tokens that a tool will write (`task.given(answer)`: their spans) taken out of the loss.
+
+    Raises ValueError where the answer's tokens are not those that TRL grades.
+    """
+    def masked(entry: dict, index: int) -> dict:
+        answer, labels = task.answer(rows[index]), list(entry["labels"])
+        spans = task.given(answer)
+        read = tokenizer(answer, return_offsets_mapping=True, add_special_tokens=False)
+        first = next(i for i, label in enumerate(labels) if label != -100)
+        if labels[first:first + len(read["input_ids"])] != read["input_ids"]:
+            raise ValueError(f"row {index}: the answer's tokens inside the conversation are not those of the answer alone")
+        for i, (start, end) in enumerate(read["offset_mapping"]):
+            if any(start >= a and end <= b for a, b in spans):
+                labels[first + i] = -100
+        return {"labels": labels}
+
+    return dataset.map(masked, with_indices=True)
+
+
 def _trainer(model, tokenizer, task, rows, settings, steps, place):
     import torch
     from transformers import PrinterCallback, ProgressCallback
@@ -164,6 +193,8 @@ def _trainer(model, tokenizer, task, rows, settings, steps, place):
         logging_steps=1, logging_nan_inf_filter=False, report_to="none", disable_tqdm=True)
     with registry.quiet_bars():
         trainer = SFTTrainer(model=model, args=config, train_dataset=examples(task, rows), processing_class=tokenizer)
+    if hasattr(task, "given"):
+        trainer.train_dataset = without_given(trainer.train_dataset, tokenizer, task, rows)
     models.adapters_to_float32(trainer.model)
     for noisy in (PrinterCallback, ProgressCallback):
         trainer.remove_callback(noisy)
@@ -189,9 +220,7 @@ def _callback(run: Training, settings: Settings, watch, check, check_every):
         def on_log(self, args, state, control, logs=None, model=None, **_):
             if "loss" not in (logs or {}):
                 return
-            if not math.isfinite(logs["loss"]):
-                raise CourseError(f"The loss at step {state.global_step} is not a number.",
-                                  "lower the learning rate; on a T4 use float32 4-bit arithmetic (fast=False).")
+            memory.require_finite(logs["loss"], state.global_step)
             entry = {"step": state.global_step, "loss": logs["loss"], "learning_rate": logs["learning_rate"],
                      "seconds": round(self.spent, 3)}
             state.log_history[-1]["seconds"] = entry["seconds"]

@@ -70,6 +70,18 @@ def test_verdicts_in_line_answers_are_the_tests_verdicts(rows):
     assert seen > 1000
 
 
+def test_the_share_used_gives_the_verdict_away(rows):
+    """Above 1 breach, above 0.9 tight, to the two decimals that the calculator writes: nothing has to be compared by eye."""
+    seen = set()
+    for row in rows["train"][:1000]:
+        found = re.findall(r"<<[\d.]+/[\d.]+=([\d.]+)>>, (pass|tight|breach)", row["calculator"])
+        assert len(found) >= 2 * len(row["names"])
+        for share, verdict in found:
+            assert verdict == ("breach" if float(share) > 1 else "tight" if float(share) > 0.9 else "pass"), row["id"]
+            seen.add(verdict)
+    assert seen == {"pass", "tight", "breach"}
+
+
 def test_no_verdict_word_stands_alone_against_the_truth(rows):
     """A verdict is told in an answer only where some test of the case has it."""
     for row in rows["test"]:

@@ -44,6 +44,38 @@ def test_our_mask_is_the_librarys(tiny):
         assert tokenizer.eos_token_id in [whole[i] for i in graded], "the model must learn to end its turn"
 
 
+def test_what_a_tool_writes_is_read_and_not_learnt(tiny):
+    """The calculator fills in `102>>`; a loss on it would ask the model for sums that it never has to do."""
+    from course_utils.credit.task import CreditTask
+
+    class Short(CreditTask):
+        def prompt(self, row, style=None):
+            return [{"role": "user", "content": "Sum."}]
+
+    rows = [{"calculator": "EBITDA: <<120*0.85=102>>.\nUsed <<5/10=0.5>>, pass.", "text": "a"}]
+    model, tokenizer = lora(tiny)
+    trainer = training._trainer(model, tokenizer, Short("calculator"), rows, SETTINGS, 1, None)
+    entry = trainer.train_dataset[0]
+    learnt = tokenizer.decode([i for i in entry["labels"] if i != -100])
+    assert learnt.startswith("EBITDA: <<120*0.85=.\nUsed <<5/10=, pass.") and "102" in tokenizer.decode(entry["input_ids"])
+
+
+def test_memory_that_runs_out_inside_a_step_makes_the_parts_smaller(tiny, capsys):
+    """The effective batch stays, so the losses do; the first attempt leaves nothing behind in the adapters."""
+    whole = fit(tiny).history
+    model, tokenizer = lora(tiny)
+
+    def small_gpu(module, args, kwargs):
+        if kwargs["input_ids"].shape[0] > 2:
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+
+    hook = model.base_model.model.register_forward_pre_hook(small_gpu, with_kwargs=True)
+    run = training.fit(model, tokenizer, sentiment.TASK, ROWS, SETTINGS)
+    hook.remove()
+    assert "going on with 2 texts at a time, 2 times a step" in capsys.readouterr().out
+    assert [h["loss"] for h in run.history] == pytest.approx([h["loss"] for h in whole], abs=2e-3)
+
+
 def test_the_prompt_starts_once(tiny):
     """Rendering the chat template to text and tokenising that again doubles the start token on some models."""
     ids = evaluation.prompt_tokens(tiny[1], sentiment.TASK, ROWS[0])

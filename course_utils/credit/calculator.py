@@ -40,7 +40,9 @@ def _value(node: ast.AST, source: str) -> Decimal:
 
 
 def places(before: str, expression: str) -> int:
-    """Decimals by the policy: two for an expected loss (two percentages) and for a PD (named before the sum), else one."""
+    """Decimals by the policy: two for an expected loss (two percentages), a PD (named before) and a share used; else one."""
+    if re.fullmatch(r"\s*[0-9.]+\s*/\s*[0-9.]+\s*", expression):
+        return 2  # need / have
     line = re.split(r"[\n;>]|\. ", before)[-1].lower()
     is_pd = re.search(r"\bpd\b|probability of default", line)
     return 2 if is_pd or expression.count("/100") + expression.count("%") > 1 else 1
@@ -62,6 +64,11 @@ def fill(text: str) -> str:
         return f"{match[0]}{result}>>"
 
     return OPEN.sub(complete, text)
+
+
+def filled_in(text: str) -> list[tuple[int, int]]:
+    """The spans of a text that the calculator writes, `102>>` after each `=`."""
+    return [(m.end(1), m.end()) for m in FILLED.finditer(text)]
 
 
 def emptied(text: str) -> str:

@@ -33,7 +33,7 @@ class Calc:
     @property
     def plain(self) -> str:
         """For a reader: `6% x 45% x 50 = 1.35`."""
-        spaced = self.expression.replace("*", " x ").replace("+", " + ").replace("-", " - ")
+        spaced = self.expression.replace("*", " x ").replace("/", " / ").replace("+", " + ").replace("-", " - ")
         return f"{spaced} = {written(self.result)}{'%' if self.percent else ''}"
 
     @property
@@ -42,6 +42,13 @@ class Calc:
         if self.percent:
             return f"<<{self.expression.replace('%', '')}={written(self.result)}>>%"
         return f"<<{self.expression.replace('%', '/100')}={written(self.result)}>>"
+
+
+def used(test: Test) -> Calc | None:
+    """The share of what is there that is used, `need/have`: above 1 a breach, above 0.9 tight. None where nothing is there."""
+    if test.have <= 0:
+        return None
+    return Calc(f"{written(test.need)}/{written(test.have)}", rounded(test.need / test.have, 2))
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..runtime import CourseError
-from . import dataset
+from . import calculator, dataset
 from .answers import read_decision
 from .grader import Grade, grade
 from .policy import FOLDER, Decision
@@ -64,6 +64,10 @@ class CreditTask:
         return row["reference_reasoning"] if style == "reasoning" else _block(row["decision"])
 
     answer = target  # the name that `course_utils.evaluation.Task` and `training.fit` know it by
+
+    def given(self, answer: str) -> list[tuple[int, int]]:
+        """The spans of an answer that the calculator writes: they are read, not learnt."""
+        return calculator.filled_in(answer) if self.style == "calculator" else []
 
     def parse(self, text: str, row: dict | None = None) -> str | None:
         """The action that an answer decides on, or None. row: its case, so that repeating the case is not taken for an answer."""

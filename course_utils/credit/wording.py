@@ -45,13 +45,14 @@ ASK = {
     "loss": ("Is the loss within budget?", "Does expected loss fit the budget?", "Loss?", "Can we bear the loss?",
              "How much do we expect to lose?", "And our loss?"),
 }
-SUMMARY = {
+USED = ("used", "share used", "in use", "taken up")
+SUMMARY = {  # the names first, then how many: a count is read off the list
     "breach": (
-        "{Count} breach{s}: {list}.", "Breached: {list}, so {count} of four.",
-        "{Count} of the four tests in breach: {comma}.",
-        "That makes {count} breach{s}, namely {list}.", "In breach: {comma}. Count: {count}.", "Breaches, {count}: {comma}.",
-        "We count {count} breach{s}: {list}.", "Result: {count} in breach ({comma}).",
-        "The score is {count} breach{s}: {comma}.",
+        "In breach: {list}, which makes {count}.", "Breached: {list}, so {count} of four.",
+        "Of the four tests {comma} in breach: {count}.",
+        "The breaches are {list}: {count} in all.", "In breach: {comma}. Count: {count}.", "Breaches: {comma}; {count}.",
+        "We count {list}: {count} breach{s}.", "Result: {comma} in breach, {count} together.",
+        "The score: {comma}, hence {count} breach{s}.",
     ),
     "tight": (
         "No breach, but {list} {are} tight.", "Nothing is breached; tight: {list}.", "No breach; {count} tight: {comma}.",

@@ -1,7 +1,8 @@
 """The three twins of an answer: the decision alone, the reasoning, and the reasoning with sums left to a calculator.
 
 Five forms of reasoning (lines, memo, questions, covenants, ledger) in five orders of the tests; openings, remarks, verdict
-phrases and closings come from data/credit/phrases. Whatever the form, each verdict word follows the two figures that it compares.
+phrases and closings come from data/credit/phrases. Whatever the form, each verdict word follows the two figures that it compares
+and the share of the one that the other uses: what the model must say next can always be read, never has to be guessed.
 """
 
 from __future__ import annotations
@@ -15,8 +16,8 @@ from ..runtime import CourseError
 from .cases import Case
 from .layouts import capital
 from .policy import FOLDER, TESTS, Test, written
-from .steps import Move, Pen, Sheet, sheet
-from .wording import ASK, BECOMES, COMPACT, HEADS, RATING, SUMMARY, WEAKER
+from .steps import Move, Pen, Sheet, sheet, used
+from .wording import ASK, BECOMES, COMPACT, HEADS, RATING, SUMMARY, USED, WEAKER
 
 FORMS = ("lines", "memo", "questions", "covenants", "ledger")
 ORDERS = ("policy order", "liquidity first", "loss first", "last to first", "shocked first")
@@ -111,23 +112,30 @@ def moved(move: Move, pen: Pen, link: str = ": ") -> str:
     return f"{move.name}{link}{'; '.join(map(pen.sum, move.calcs))}"
 
 
+def judged(test: Test, pen: Pen) -> str:
+    """The share used, then the verdict: `used 380 / 357 = 1.06, breach`; the verdict alone where nothing is there to use."""
+    share = used(test)
+    return f"{pen.rng.choice(USED)} {pen.sum(share)}, {test.verdict}" if share else test.verdict
+
+
 def compact(test: Test, made: Sheet, pen: Pen) -> str:
-    """A test in one breath: `3.5 x 102 = 357 allowed, 380 owed: breach`."""
+    """A test in one breath: `3.5 x 102 = 357 allowed, 380 owed: used 380 / 357 = 1.06, breach`."""
     need, have = written(test.need), written(test.have)
     if test.name in made.sums:
         done = pen.sum(made.sums[test.name])
         need, have = (need, done) if test.name == "leverage" else (done, have)
-    return pen.rng.choice(COMPACT[test.name]).format(need=need, have=have, v=test.verdict, **made.names)
+    return pen.rng.choice(COMPACT[test.name]).format(need=need, have=have, v=judged(test, pen), **made.names)
 
 
 def full(test: Test, made: Sheet, pen: Pen, headed: bool = False) -> str:
-    """A test in sentences: the sum on its own, then a phrase that compares. headed: the test's name stands before it."""
-    phrase = pen.rng.choice(phrases("steps")[test.name][test.verdict])
-    phrase = phrase.format(need=written(test.need), have=written(test.have), headroom=written(test.headroom))
-    if test.name not in made.sums:
-        return phrase if headed or test.name in phrase.lower() else f"{capital(test.name)}. {phrase}"
-    head = pen.rng.choice(HEADS[test.name]).format(**made.names)
-    return f"{capital(head)}{pen.sum(made.sums[test.name])}. {phrase}"
+    """A test in sentences: the sum on its own, the share used, then a phrase that compares. headed: its name stands before it."""
+    phrase = pen.rng.choice([p for p in phrases("steps")[test.name][test.verdict] if "{headroom}" not in p])
+    phrase = phrase.format(need=written(test.need), have=written(test.have))
+    start = "" if headed or test.name in made.sums else f"{capital(test.name)}. "
+    if test.name in made.sums:
+        start += capital(pen.rng.choice(HEADS[test.name]).format(**made.names)) + pen.sum(made.sums[test.name]) + ". "
+    share = used(test)
+    return start + (f"{capital(pen.rng.choice(USED))} {pen.sum(share)}. " if share else "") + phrase
 
 
 # ---------------------------------------------------------------- forms for one obligor
@@ -192,17 +200,16 @@ def _covenants(case: Case, made: Sheet, pen: Pen, order: str) -> list[str]:
 
 
 def _ledger(case: Case, made: Sheet, pen: Pen, order: str) -> list[str]:
-    """All sums first, then the verdicts, worst first: by then every figure stands on the page."""
+    """All sums first, then the verdicts: by then every figure stands on the page."""
     rng = pen.rng
     moves = "; ".join(moved(m, pen, " ") for m in made.moves)
     heads = {name: rng.choice(HEADS[name]).format(**made.names).rstrip(" :") for name in made.sums}
     sums = "; ".join(f"{heads[t.name]} {pen.sum(made.sums[t.name])}" for t in ordered(made, order) if t.name in made.sums)
-    worst = sorted(ordered(made, order), key=lambda t: ("breach", "tight", "pass").index(t.verdict))
     beside = rng.choice(("against", "to", "beside"))
-    listed = ", ".join(f"{t.name} {written(t.need)} {beside} {written(t.have)} {t.verdict}" for t in worst)
-    start, middle, end = rng.choice((("Stressed figures: ", "Limits: ", "Need and have, worst first: "),
+    listed = "; ".join(f"{t.name} {written(t.need)} {beside} {written(t.have)}, {judged(t, pen)}" for t in ordered(made, order))
+    start, middle, end = rng.choice((("Stressed figures: ", "Limits: ", "Need and have: "),
                                      ("After the shock: ", "Then: ", "Verdicts, need before have: "),
-                                     ("Figures: ", "Tests: ", "Results from the worst: "), ("Sums: ", "Also: ", "Ranked: ")))
+                                     ("Figures: ", "Tests: ", "Results: "), ("Sums: ", "Also: ", "Judged: ")))
     head = [f"{start}{moves}."] if moves else []
     return [*_maybe(rng, 0.45, opening(case, rng)), *head, f"{middle}{sums}.", f"{end}{listed}.", summary(made.tests, rng),
             *_maybe(rng, 0.25, closing(case, rng))]
