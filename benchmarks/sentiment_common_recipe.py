@@ -23,6 +23,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from course_utils import evaluation, models, results, runtime, sentiment, training  # noqa: E402
@@ -125,7 +126,8 @@ def child(recipe: str, seed: int, cap: float, rows: int) -> None:
     model, tokenizer, run = {"ours": ours, "common": common}[recipe](parts, seed, cap)
     out = {"recipe": recipe, "seed": seed, "to_goal": time_to_goal(run), "steps": len(run.history),
            "step_seconds": step_seconds(run), "trained": len(run.history) * step_seconds(run), "wall": run.seconds,
-           "peak_memory": runtime.peak_memory(), "last": run.checks[-1] if run.checks else None}
+           "peak_memory": runtime.peak_memory(), "threads": torch.get_num_threads(),
+           "last": run.checks[-1] if run.checks else None}
     if seed == 0:
         out["speeds"] = speeds(model, tokenizer, parts["validation"][:rows])
     results.write_json(outcome_path(recipe, seed), out)
@@ -150,14 +152,16 @@ def record(seeds: int, cap: float) -> None:
     ratios = [b / a for a, b in zip(times["ours"], times["common"], strict=True)]
     about = {"notebook": "03", "code": CODE, "seeds": range(n),
              "split": "FinancialPhraseBank all-agree, the easy subset, validation"}
+    threads = sorted({r["threads"] for rs in runs.values() for r in rs[:n]})
+    spread = f", {' and '.join(map(str, threads))} thread{'s' if threads != [1] else ''}"
     capped = "" if reached else f"; at least: capped at {cap:.0f} s"
     results.record("speedup_to_090", float(np.median(ratios)), "times", low=min(ratios), high=max(ratios), n=150,
-                   method="median over seeds of seconds(common) / seconds(ours)" + capped,
+                   method="median over seeds of seconds(common) / seconds(ours)" + spread + capped,
                    series=times, **about)
     speed = {r: runs[r][0]["speeds"] for r in runs}
     best, rival = "merged, batched, prompt re-used", speed["common"]["generate"]
-    results.record("speedup_classify", rival / speed["ours"][best], "times", method="seconds a sentence, common / ours, one run",
-                   series=speed, **about)
+    results.record("speedup_classify", rival / speed["ours"][best], "times", series=speed,
+                   method="seconds a sentence, common / ours, one run" + spread, **about)
     for part, slow, fast in (("batching", "generate", "batched"), ("prompt_reuse", "batched", "batched, prompt re-used"),
                              ("merging", "batched, prompt re-used", best)):
         results.record(f"speedup_{part}", speed["ours"][slow] / speed["ours"][fast], "times", **about)

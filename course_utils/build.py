@@ -116,6 +116,7 @@ def texts() -> list[Path]:
 def rendered(path: Path) -> str:
     """The text of `path` with its numbers and badges filled in."""
     text = results.render(path.read_text(encoding="utf-8"))
+    text = fork.with_badges(text)
     return fork.BADGES.sub(lambda _: fork.badge_row(path.stem), text) if path.parent == notebooks.FOLDER else text
 
 
@@ -144,11 +145,14 @@ def render() -> None:
                 cell.outputs, cell.execution_count = before.outputs, before.execution_count
         fresh.metadata.update(old.metadata)
         _save(fresh, pair)
-    from . import ledger, slides
+    from . import diagrams, ledger, style
+    from .slides import building
 
     ledger.write()
-    for deck in slides.decks():
-        deck.write_text(slides.rendered(deck), encoding="utf-8")
+    style.apply()
+    (runtime.ROOT / "data" / "course" / "map.png").write_bytes(style.picture(diagrams.course_map(), "the course").png)
+    for deck in building.decks():
+        deck.write_text(building.rendered(deck), encoding="utf-8")
 
 
 # ---------------------------------------------------------------- copies for class

@@ -206,15 +206,22 @@ def stack():
     return figure
 
 
-def course_map(titles: dict[str, str]):
-    """The notebooks as boxes: 00 in front, the core in the middle, three that build on it. titles: number -> question."""
+COURSE = {  # the notebooks and the question that each answers
+    "00": "Start here: what do I need?", "01": "A tiny GPT: how does a language model work?",
+    "02": "LoRA and 4 bits: why is fine-tuning cheap?", "03": "QLoRA sentiment: one job done well",
+    "04": "Credit risk: reasoning, not just labels", "05": "Prompt, RAG, fine-tune or train?", "06": "From adapter to product",
+    "07": "Your own data: retail and luxury"}
+
+
+def course_map():
+    """The notebooks as boxes: 00 in front, the core in the middle, three that build on it."""
     figure, axis = canvas(height=4.6)
     columns = [["00"], ["01", "02"], ["03", "04"], ["05", "06", "07"]]
     for x, numbers in enumerate(columns):
         for y, number in enumerate(numbers):
             tint = "orange" if x == 0 else "blue" if x < 3 else "green"
             middle = 2.3 + 1.5 * ((len(numbers) - 1) / 2 - y)
-            box(axis, 0.1 + 2.75 * x, middle - 0.62, 2.35, 1.24, f"{number}\n{titles.get(number, 'Start here')}", tint, 12, 21)
+            box(axis, 0.1 + 2.75 * x, middle - 0.62, 2.35, 1.24, f"{number}\n{COURSE[number]}", tint, 12, 21)
         if x:
             arrow(axis, (2.75 * x - 0.27, 2.3), (2.75 * x + 0.07, 2.3))
     return figure

@@ -16,6 +16,7 @@ from .runtime import CourseError
 TEMPLATE = Path(__file__).parent / "templates" / "setup_cell.txt"
 CELL = re.compile(r'(^# %% tags=\["setup"\]\n).*?(?=^# %%)', re.M | re.S)
 BADGES = re.compile(r"<!--badges-->.*?<!--/badges-->", re.S)
+COLAB = re.compile(r"<!--colab:(\w+)-->.*?<!--/colab-->", re.S)
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*/[A-Za-z0-9._-]+")
 TAG = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
@@ -29,10 +30,20 @@ def repository(root: Path = runtime.ROOT) -> tuple[str, str]:
 def badge_row(name: str, root: Path = runtime.ROOT) -> str:
     """Colab and source badges of the notebook file `name` (without its ending)."""
     repo, tag = repository(root)
-    colab = f"https://colab.research.google.com/github/{repo}/blob/{tag}/notebooks/{name}.ipynb"
-    shield = "https://colab.research.google.com/assets/colab-badge.svg"
-    return (f"<!--badges-->[![Open in Colab]({shield})]({colab}) · [source](https://github.com/{repo}/blob/{tag}/"
+    return (f"<!--badges-->{colab_badge(name, root)} · [source](https://github.com/{repo}/blob/{tag}/"
             f"notebooks/{name}.py) · [slides](https://github.com/{repo}/tree/{tag}/slides)<!--/badges-->")
+
+
+def colab_badge(name: str, root: Path = runtime.ROOT) -> str:
+    """A badge that opens the notebook file `name` (without its ending) in Colab."""
+    repo, tag = repository(root)
+    return (f"[![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/"
+            f"github/{repo}/blob/{tag}/notebooks/{name}.ipynb)")
+
+
+def with_badges(text: str, root: Path = runtime.ROOT) -> str:
+    """A text whose `<!--colab:NAME-->` marks are filled."""
+    return COLAB.sub(lambda m: f"<!--colab:{m[1]}-->{colab_badge(m[1], root)}<!--/colab-->", text)
 
 
 def set_up_cell(number: str, root: Path = runtime.ROOT) -> str:
@@ -58,9 +69,10 @@ def fork(name: str | None = None, tag: str | None = None, root: Path = runtime.R
     project = (root / "pyproject.toml").read_text(encoding="utf-8")
     project = project.replace(f'"https://github.com/{old}"', f'"https://github.com/{name}"')
     written = [_write(root / "pyproject.toml", project.replace(f'tag = "{old_tag}"', f'tag = "{tag}"'))]
-    if (citation := root / "CITATION.cff").exists():
-        text = citation.read_text(encoding="utf-8")
-        written.append(_write(citation, text.replace(f"github.com/{old}", f"github.com/{name}")))
+    for page in (root / "CITATION.cff", root / "README.md"):
+        if page.exists():
+            text = page.read_text(encoding="utf-8").replace(f"github.com/{old}", f"github.com/{name}")
+            written.append(_write(page, with_badges(text, root)))
     sources = {path: _text(path, root) for path in sorted((root / "notebooks").glob("[0-9][0-9]_*.py"))}
     stamps = {_code(path.read_text(encoding="utf-8")): _code(text) for path, text in sources.items()}
     for pair in (path.with_suffix(".ipynb") for path in sources):

@@ -4,7 +4,8 @@ import random
 
 import pytest
 
-from course_utils import audit, audit_checks, audit_report, near_duplicates, personal_data, sentiment, style
+from course_utils import sentiment, style
+from course_utils.own import audit, checks, duplicates, personal, report
 from course_utils.retail import data, extraction
 from course_utils.runtime import CourseError
 
@@ -86,7 +87,7 @@ def test_each_made_fault_is_found(check, level, change):
     one = outcome.finding(check)
     assert one.level == level, str(outcome)
     assert level not in ("fix", "stop") or (one.next_action and one in outcome.reasons)
-    worst = max((f.level for f in outcome.findings), key=audit_checks.LEVELS.index)
+    worst = max((f.level for f in outcome.findings), key=checks.LEVELS.index)
     assert outcome.verdict == {"note": "go"}.get(worst, worst)
 
 
@@ -127,32 +128,32 @@ def test_rows_of_the_wrong_form(bad, message):
     ("Kind regards, Petra", ["name"]), ("on 12.03.2024 and 2024-03-12 10:33, EUR 3 936,00", []), ("EAN 4006381333931", []),
     ("article 0088-41, 220 x 95 x 75 cm, no. 30.118.2", []), ("", [])])
 def test_personal_data_by_example(text, kinds):
-    assert [kind for kind, _ in personal_data.find(text)] == kinds
+    assert [kind for kind, _ in personal.find(text)] == kinds
 
 
 def test_masked_examples_do_not_spread_what_was_found():
-    assert "example" not in personal_data.masked("mail jo@mail.example and pay 4111 1111 1111 1111")
+    assert "example" not in personal.masked("mail jo@mail.example and pay 4111 1111 1111 1111")
 
 
 def test_near_pairs_and_families():
     a = "one two three four five six seven eight nine ten"
     texts = [a, a.replace("ten", "eleven"), "quite another text of some eight words here", a]
-    pairs, nearest, compared = near_duplicates.near_pairs(texts)
+    pairs, nearest, compared = duplicates.near_pairs(texts)
     assert pairs == [(0, 1), (0, 3), (1, 3)] and compared == 4 and nearest[2] < 0.1
-    assert near_duplicates.families(4, pairs)[0] == near_duplicates.families(4, pairs)[3] != near_duplicates.families(4, pairs)[2]
-    assert near_duplicates.near_pairs(["a", "b"])[0] == []
+    assert duplicates.families(4, pairs)[0] == duplicates.families(4, pairs)[3] != duplicates.families(4, pairs)[2]
+    assert duplicates.near_pairs(["a", "b"])[0] == []
 
 
 def test_languages_by_function_words_and_script():
-    assert audit_checks.language("Das ist nicht der Tag und die Nacht") == "German"
-    assert audit_checks.language("C'est une robe pour les fêtes et elle est dans le colis") == "French"
-    assert audit_checks.language("ok") is None and audit_checks.language("Спасибо за быстрый ответ") == "Cyrillic"
+    assert checks.language("Das ist nicht der Tag und die Nacht") == "German"
+    assert checks.language("C'est une robe pour les fêtes et elle est dans le colis") == "French"
+    assert checks.language("ok") is None and checks.language("Спасибо за быстрый ответ") == "Cyrillic"
 
 
 def test_report_is_one_page_that_runs_nothing(tmp_path):
     style.apply()
     found = rows()
     found[3] = {"text": "<script>alert(1)</script> mail me at jo@mail.example", "target": "good"}
-    page = audit_report.save(audit.audit(found, "<b>x</b>"), tmp_path).read_text(encoding="utf-8")
+    page = report.save(audit.audit(found, "<b>x</b>"), tmp_path).read_text(encoding="utf-8")
     assert "Verdict: FIX" in page and page.count("<img alt=") == 3 and len(page) < 400_000
     assert "<script" not in page and "<b>x" not in page and "jo@mail" not in page

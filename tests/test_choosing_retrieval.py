@@ -12,11 +12,26 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from course_utils import runtime
 from course_utils.choosing import documents, embedding, quoting, search, tasks
 from course_utils.choosing.documents import Document
 from course_utils.choosing.index import Hit, Index, open_index
 from course_utils.runtime import CourseError
+
+
+@pytest.fixture(scope="module", autouse=True)
+def each_text_once():
+    """Real vectors, but each text's is computed once: many tests build an index of the same chunks. A vector does not depend on
+    its batch, which a test below shows with the model itself."""
+    real, known = embedding.embed, {}
+
+    def embed(texts, **more):
+        new = [t for t in dict.fromkeys(map(str, texts)) if t not in known]
+        known.update(zip(new, real(new, **more), strict=True))
+        return np.stack([known[str(t)] for t in texts]) if len(texts) else real([])
+
+    embed.real, embedding.embed = real, embed
+    yield
+    embedding.embed = real
 
 
 @pytest.fixture(scope="module")
@@ -146,12 +161,14 @@ def test_a_text_of_50_mb_is_read_to_its_limit_and_said(tmp_path):
 # ---------------------------------------------------------------- embedding
 def test_vectors_are_of_length_one_and_do_not_depend_on_the_batch():
     texts = ["A bank lends money.", "Money is lent by a bank to firms that need it for longer than a year.", "Salmon swim.", ""]
-    together = embedding.embed(texts)
+    embed = embedding.embed.real
+    together = embed(texts)
     assert together.shape == (4, 384) and together.dtype == np.float32
     assert np.allclose(np.linalg.norm(together, axis=1), 1, atol=1e-5)
-    assert np.allclose(together, np.concatenate([embedding.embed([t]) for t in texts]), atol=1e-5)
+    assert np.allclose(together, np.concatenate([embed([t]) for t in texts]), atol=1e-5)
+    assert np.array_equal(embedding.embed(texts[:2]), embedding.embed(texts)[:2])  # the memory of this file hands out its own
     assert together[0] @ together[1] > 0.6 > 0.3 > together[0] @ together[2]
-    assert embedding.embed([]).shape == (0, 384)
+    assert embed([]).shape == embedding.embed([]).shape == (0, 384)
 
 
 def test_the_forward_pass_is_the_published_formula():
@@ -273,22 +290,39 @@ def test_damage_is_noticed_and_the_index_built_again(small, harm):
     assert len(list(index.folder.glob("build-*"))) == 1
 
 
-def test_a_build_killed_half_way_is_built_again(pieces, tmp_path):
-    code = textwrap.dedent("""
-        import sys
-        sys.path.insert(0, %r)
-        from course_utils.choosing import documents, index
+@pytest.fixture(scope="module")
+def worker(tmp_path_factory):
+    """One process for two tests, since importing torch takes its time: behind a guard against the network it builds, changes and
+    searches a small index, then begins a large one and is killed half-way. Returns (what it printed, the half-written folder)."""
+    from test_offline import GUARD
+
+    code = GUARD + textwrap.dedent("""
+        from course_utils.choosing import documents, index, search
+        texts = documents.course_documents()
+        made = index.open_index(sys.argv[1] + "-small", documents.chunks(texts[:2]))
+        made.replace(documents.chunks(texts[2:3]))
+        print("DONE", search.Search(made)("Who chairs the Credit Committee?", 1)[0].document, flush=True)
         index.AT_ONCE = 16
-        index.open_index(sys.argv[1], documents.chunks(documents.course_documents(), 60))
+        index.open_index(sys.argv[1], documents.chunks(texts, 60))
         print("finished")
-    """) % str(runtime.ROOT)
-    place = tmp_path / "killed"
-    worker = subprocess.Popen([sys.executable, "-c", code, str(place)], stdout=subprocess.PIPE, text=True)
+    """)
+    place = tmp_path_factory.mktemp("worker") / "killed"
+    env = {**os.environ, "COURSE_SCALE": "laptop"}
+    env.pop("HF_HUB_OFFLINE", None)
+    process = subprocess.Popen([sys.executable, "-c", code, str(place)], env=env, text=True, stdout=subprocess.PIPE,
+                               stderr=subprocess.PIPE)
     deadline = time.time() + 300
-    while time.time() < deadline and worker.poll() is None and not list(place.rglob("*.lance/data/*.lance")):
+    while time.time() < deadline and process.poll() is None and not list(place.rglob("*.lance/data/*.lance")):
         time.sleep(0.02)
-    os.kill(worker.pid, signal.SIGKILL) if os.name == "posix" else worker.kill()
-    assert "finished" not in worker.communicate()[0]
+    os.kill(process.pid, signal.SIGKILL) if os.name == "posix" else process.kill()
+    said, complaint = process.communicate()
+    assert "DONE" in said, complaint[-2000:]
+    return said, place
+
+
+def test_a_build_killed_half_way_is_built_again(worker, pieces):
+    said, place = worker
+    assert "finished" not in said
     assert list(place.rglob("*.lance/data/*.lance")) and not (place / "card.json").exists()
     with pytest.raises(CourseError, match="half-written"):
         open_index(place)
@@ -297,6 +331,11 @@ def test_a_build_killed_half_way_is_built_again(pieces, tmp_path):
     assert "half-written" in index.said and index.chunks() == sorted(few, key=lambda c: (c.document, c.place))
     assert len(list(place.glob("build-*"))) == 1
     assert open_index(place, few).said == "opened: nothing had changed"
+
+
+def test_nothing_is_sent_anywhere(worker):
+    """Every socket beyond this machine raises in the worker, while an index is built, changed and searched."""
+    assert worker[0].startswith("DONE HB-02")
 
 
 def test_bad_calls_are_clear(whole, tmp_path):
@@ -394,17 +433,3 @@ def test_of_two_documents_that_contradict_each_other_the_later_is_named(whole):
     assert note == "The latest source is HB-10 (2025-02-10). Where it contradicts HB-09 (2023-04-03), the later date applies."
     assert "HB-10 | Dealing for yourself" in quoting.quoted(hits) and "later date" in quoting.RULE
     assert quoting.dates_note(hits[:1]) == quoting.dates_note([]) == ""
-
-
-def test_nothing_is_sent_anywhere(tmp_path):
-    """Every socket beyond this machine raises, while an index is built, searched and changed."""
-    from test_offline import guarded
-
-    out = guarded("""
-        from course_utils import runtime
-        from course_utils.choosing import documents, index, search
-        pieces = documents.chunks(documents.course_documents()[:4])
-        made = index.open_index(runtime.runs_dir() / "index", pieces)
-        print("DONE", search.Search(made)("Who chairs the Credit Committee?", 1)[0].document)
-    """, tmp_path)
-    assert "DONE HB-02" in out.stdout, out.stderr[-2000:]

@@ -23,7 +23,7 @@ def copy(tmp_path):
     root = tmp_path / "fork"
     shutil.copytree(runtime.ROOT / "notebooks", root / "notebooks", ignore=shutil.ignore_patterns(".*", "*checkpoint*"))
     shutil.copytree(runtime.ROOT / "data" / "results", root / "data" / "results")
-    for name in ("pyproject.toml", "CITATION.cff"):
+    for name in ("pyproject.toml", "CITATION.cff", "README.md"):
         shutil.copy(runtime.ROOT / name, root)
     return root
 
@@ -42,6 +42,8 @@ def test_fork_rewrites_everything_once(copy):
         assert "fine-tuning-course/fine-tuning-course" not in text
         assert "github/jane-doe/my.course/blob/v2.1/notebooks/" + path.stem in text and "my.course/tree/v2.1/slides" in text
     assert "github.com/jane-doe/my.course" in (copy / "CITATION.cff").read_text(encoding="utf-8")
+    page = (copy / "README.md").read_text(encoding="utf-8")
+    assert "github/jane-doe/my.course/blob/v2.1/notebooks/03_" in page and "fine-tuning-course/fine-tuning-course" not in page
     done = state(copy)
     assert fork.fork("https://github.com/jane-doe/my.course.git", root=copy) == [] and state(copy) == done
 

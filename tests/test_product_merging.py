@@ -159,11 +159,25 @@ def test_a_combination_is_the_weighted_sum_of_the_updates(shelf):  # noqa: F811
 
 def test_the_cross_matrix_asks_every_adapter_on_every_set(shelf):  # noqa: F811
     folders, model, tokenizer, _ = three(shelf)
-    table, found = adapters.cross_matrix(model, {"a": ROWS[:8], "b": ROWS[8:20]}, adapters.classify_with(tokenizer, TASK))
+
+    def best(model, rows):
+        return evaluation.classify(model, tokenizer, TASK, rows).scores.max()
+
+    table = adapters.cross_matrix(model, {"a": ROWS[:8], "b": ROWS[8:20]}, best)
     assert table.shape == (4, 2) and list(table.index) == [*folders, adapters.NONE]
     with adapters.using(model, "sovereign"):
-        again = evaluation.classify(model, tokenizer, TASK, ROWS[:8])
-    assert table.loc["sovereign", "a"] == again.accuracy and found["sovereign", "a"].guess == again.guess
+        assert table.loc["sovereign", "a"] == best(model, ROWS[:8])
+    assert table["a"].nunique() == 4
+
+
+def test_a_missing_shipped_adapter_is_made_small_and_said(shelf, monkeypatch, capsys):  # noqa: F811
+    monkeypatch.setenv("COURSE_RUNS", str(shelf.folder / "runs"))
+    monkeypatch.setattr(adapters, "SHIPPED", shelf.folder)
+    shelf.adapter("there")
+    assert adapters.saved("there", TASK, ROWS, "tiny") == shelf.folder / "there"
+    made = adapters.saved("nowhere", TASK, ROWS, "tiny", r=2)
+    assert merging.check_adapter(made, "tiny")["r"] == 2 and "worth nothing" in capsys.readouterr().out
+    assert adapters.saved("nowhere", TASK, ROWS, "tiny") == made and not capsys.readouterr().out
 
 
 @pytest.mark.slow

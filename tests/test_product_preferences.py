@@ -107,7 +107,7 @@ def test_resume_gives_the_same_curve(tiny, tmp_path):
     resumed = preferences.fit(model, tokenizer, ROWS, SETTINGS, tmp_path)
     assert resumed.resumed_at == 4
     assert [h["loss"] for h in resumed.history] == [h["loss"] for h in whole.history]
-    assert {"margin", "right"} <= set(resumed.history[0])
+    assert {"margin", "right", "chosen", "rejected"} <= set(resumed.history[0])
 
 
 @pytest.mark.slow
@@ -132,36 +132,70 @@ def test_a_bad_pair_is_named(tiny, row, says):
         preferences.fit(model, tokenizer, [ROWS[1], row], SETTINGS)
 
 
-def test_no_pairs_and_no_reference(tiny, tmp_path):
+def test_no_pairs_and_no_reference(tiny):
     model, tokenizer = tuned(tiny)
     with pytest.raises(CourseError, match="no pairs to train on"):
         preferences.fit(model, tokenizer, [], SETTINGS)
     with pytest.raises(CourseError, match="no reference yet"), preferences.as_reference(model):
         pass
-    (tmp_path / "pairs.gz").write_bytes(b"torn")
-    with pytest.raises(CourseError, match="cannot be read"):
-        preferences.pairs(tmp_path / "pairs.gz")
 
 
-def test_the_courses_pairs_fit_the_reasoning_arm():
-    rows = preferences.pairs(n=5)
-    assert len(rows) == 5 and rows[0]["prompt"][0]["role"] == "system"
-    assert rows[0]["prompt"][1]["content"].startswith("Bralmont")
+def test_the_courses_pairs_fit_both_arms():
+    """Marked for the calculator, every chosen answer is the case's own calculator target, to the letter."""
+    plain, marked = preferences.pairs("reasoning"), preferences.pairs("calculator")
+    cases = {row["id"]: row for row in load("train")}
+    assert all(pair["chosen"] == cases[pair["case"]]["calculator"] for pair in marked)
+    faults = {pair["fault"] for pair in plain}
+    assert {pair["fault"] for pair in marked} == faults - {"wrong arithmetic"} and len(marked) == len(plain) * 5 / 6
+    assert plain[0]["prompt"][0]["role"] == "system" and "<<sum=" in marked[0]["prompt"][0]["content"]
+
+
+def test_what_the_calculator_wrote_is_not_counted(tiny):
+    """Neither in the hand-made sums nor in the library's loss: another result leaves both as they were."""
+    model, tokenizer = tuned(tiny)
+    preferences.fit(model, tokenizer, ROWS, SETTINGS)
+    pair = ROWS[0] | {"chosen": "Debt <<2*3=6>>%: pass.", "rejected": "Debt <<2*3=6>>%: breach."}
+    prompt, answer = preferences.pair_tokens(tokenizer, pair, "chosen")
+    kept = [t for t, own in zip(answer, preferences.counted(tokenizer, pair["chosen"], answer), strict=True) if own]
+    assert tokenizer.decode(kept).startswith("Debt <<2*3=%: pass.") and len(kept) < len(answer)
+    assert dpo_loss(model, tokenizer, pair, 0.1) == pytest.approx(preferences.library_loss(model, tokenizer, pair), abs=1e-5)
 
 
 # ---------------------------------------------------------------- choosing among samples
-def test_arithmetic_finds_the_right_one_and_the_ending_cannot():
+def test_the_verifier_finds_the_right_one_and_the_ending_cannot():
     task, row = CreditTask("reasoning"), load("test", 1)[0]
     right = row["reasoning"]
-    wrong = next(row["reasoning"].replace(f"= {x}", f"= {x}7") for x in ("9", "8", "7", "6", "5", "4", "3", "2", "1")
-                 if f"= {x}" in right)
+    wrong = next(row["reasoning"].replace(f"= {x}", f"= {x}7") for x in "987654321" if f"= {x}" in right)
     vague = right.rsplit("\n", 1)[0] + "\nThe reader may decide."
     samples = [vague, wrong, right]
-    assert reranking.by_arithmetic(row, samples) == 2
+    assert reranking.by_own_check(row, samples) == 2
     assert reranking.by_ending(row, samples) == 1
     compared = reranking.compare(task, [row], [samples])
-    assert compared["any of them (the ceiling)"] == [1] and compared["its arithmetic holds"] == [1]
+    assert compared[reranking.CEILING] == [1] and compared["its own sums support it"] == [1]
     assert compared["first sample"] == [0]
+
+
+def test_the_verifier_reads_the_references_as_sound():
+    """Every figure of a reference comes from its case, and its decision follows from its own four shares; in both arms."""
+    rows = [row for row in load("test", 80) if "weaker credit" not in row["text"]]
+    for style in ("reasoning", "calculator"):
+        seen = [reranking.check(row, row[style]) for row in rows]
+        assert all(s.right == 1 and s.decides and s.follows is not False for s in seen)
+        assert np.mean([s.follows is True for s in seen]) > 0.9 and np.mean([s.grounded for s in seen]) > 0.97
+
+
+def test_the_verifier_catches_a_decision_against_the_sums_and_a_figure_from_nowhere():
+    row = next(r for r in load("test") if r["truth"]["action"] == "decline" and reranking.check(r, r["calculator"]).follows)
+    kind = row["calculator"].replace("DECISION: decline", "DECISION: approve")
+    assert reranking.check(row, kind).follows is False and reranking.by_own_check(row, [kind, row["calculator"]]) == 1
+    strange = row["calculator"].replace("<<", "<<98765+", 1)
+    assert reranking.check(row, strange).grounded < reranking.check(row, row["calculator"]).grounded
+
+
+def test_the_majority_is_taken_among_answers_that_decide():
+    row = load("test", 1)[0]
+    said = ["who knows", "DECISION: decline", "DECISION: watch-list", "DECISION: watch-list"]
+    assert reranking.by_majority(row, said) == 2 and reranking.by_majority(row, ["a", "b"]) == 0
 
 
 def test_checks_need_no_solution():
@@ -185,5 +219,5 @@ def test_samples_differ_by_chance_and_repeat_by_seed(tiny):
 
 def test_a_tie_goes_to_the_first():
     row = load("test", 1)[0]
-    assert reranking.by_arithmetic(row, [row["reasoning"]] * 3) == 0 == reranking.by_ending(row, ["x", "y"])
+    assert reranking.by_own_check(row, [row["reasoning"]] * 3) == 0 == reranking.by_ending(row, ["x", "y"])
     assert np.isfinite(reranking.check(row, "no numbers").right)

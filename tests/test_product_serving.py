@@ -55,6 +55,19 @@ def test_the_served_model_answers_word_for_word(server, product):
 
 
 @pytest.mark.slow
+def test_a_tool_at_the_callers_side_is_asked_at_each_stop(server):
+    asked = []
+
+    def tool(text):
+        asked.append(text)
+        return " [seen]" if len(asked) == 1 else ""
+
+    story = [{"role": "user", "content": "Tell me a story about the bank and the river."}]
+    text = serving.ask_with_tool(server, story, tool, stop=" the", max_tokens=40)
+    assert asked and asked[0].endswith(" the") and text.startswith(asked[0] + " [seen]") and len(text) > len(asked[0]) + 7
+
+
+@pytest.mark.slow
 def test_one_and_four_clients_get_the_same_answers(server):
     prompts = [TASK.prompt(row) for row in sentiment.own("test")[:8]]
     one, four = (serving.load_test(server, prompts, clients, max_tokens=5) for clients in (1, 4))

@@ -9,9 +9,10 @@ import shutil
 
 import pytest
 
-from course_utils import results, runtime, slide_checks, slide_figures, slides
+from course_utils import results, runtime
+from course_utils.slides import building, checks, pictures
 
-DECKS = slides.decks()
+DECKS = building.decks()
 TINY = """---
 title: T
 notes: "[1 min] Hello."
@@ -42,37 +43,37 @@ def judged(tmp_path, monkeypatch):
         path = tmp_path / "09_test.md"
         body = "\n".join(SLIDE.format(text=t, notes=n) for t, n in [("Fine.", NOTES)] * 19 + [(text, notes)])
         path.write_text(TINY.format(body=body), encoding="utf-8")
-        monkeypatch.setattr(slide_checks, "ALLOWED", tmp_path / "allowed.json")
+        monkeypatch.setattr(checks, "ALLOWED", tmp_path / "allowed.json")
         (tmp_path / "allowed.json").write_text(json.dumps({"09_test": allowed or {}}))
-        return slide_checks.text(path)
+        return checks.text(path)
 
     return judge
 
 
 # ---------------------------------------------------------------- the decks as they stand
 def test_text(deck):
-    assert slide_checks.text(deck) == []
+    assert checks.text(deck) == []
 
 
 def test_a_session_is_a_session(deck):
-    assert 60 <= slide_checks.minutes(deck) <= 100
+    assert 60 <= checks.minutes(deck) <= 100
 
 
 def test_every_deck_has_polls_a_demo_that_says_what_to_do_if_it_fails_and_exercises(deck):
-    parts = slide_checks.parts(deck.read_text(encoding="utf-8"))
+    parts = checks.parts(deck.read_text(encoding="utf-8"))
     assert sum(title.startswith("Predict first") for title, _ in parts) >= 3
     demos = [body for title, body in parts if title.startswith("Live")]
-    assert demos and all("If it fails" in body and slides.NOTEBOOK.search(body) for body in demos)
+    assert demos and all("If it fails" in body and building.NOTEBOOK.search(body) for body in demos)
     assert any("exercise" in body.lower() for _, body in parts)
 
 
 def test_every_picture_is_known_and_every_picture_is_used():
-    used = {m["name"] for path in DECKS for m in slides.IMAGE.finditer(slides.cleaned(path.read_text(encoding="utf-8")))}
-    assert used <= set(slide_figures.FIGURES)
+    used = {m["name"] for path in DECKS for m in building.IMAGE.finditer(building.cleaned(path.read_text(encoding="utf-8")))}
+    assert used <= set(pictures.FIGURES)
 
 
 def test_links_open_notebooks_that_exist(deck):
-    names = [m["name"] for m in slides.NOTEBOOK.finditer(deck.read_text(encoding="utf-8"))]
+    names = [m["name"] for m in building.NOTEBOOK.finditer(deck.read_text(encoding="utf-8"))]
     assert names and all((runtime.ROOT / "notebooks" / f"{name}.ipynb").exists() for name in names)
 
 
@@ -123,36 +124,36 @@ def test_too_many_words_are_found(judged):
 # ---------------------------------------------------------------- pictures
 def test_a_stale_picture_is_found(tmp_path, monkeypatch):
     names = ["yardstick", "distillation", "confusion"]
-    slide_figures.draw_all(names, tmp_path / "figures")
-    assert slide_figures.stale(names, tmp_path / "figures") == []
+    pictures.draw_all(names, tmp_path / "figures")
+    assert pictures.stale(names, tmp_path / "figures") == []
     published = tmp_path / "published"
     shutil.copytree(results.PUBLISHED, published, ignore=shutil.ignore_patterns("studies"))
     entries = json.loads((published / "01.json").read_text())
     entries["nanogpt_loss"]["value"] += 0.1
     (published / "01.json").write_text(json.dumps(entries))
     monkeypatch.setattr(results, "PUBLISHED", published)
-    assert slide_figures.stale(names, tmp_path / "figures") == ["yardstick"]
+    assert pictures.stale(names, tmp_path / "figures") == ["yardstick"]
     (tmp_path / "figures" / "confusion.png").unlink()
-    assert slide_figures.stale(["confusion"], tmp_path / "figures") == ["confusion"]
+    assert pictures.stale(["confusion"], tmp_path / "figures") == ["confusion"]
 
 
 def test_unknown_pictures_and_decks_say_what_to_do():
     with pytest.raises(runtime.CourseError, match="no slide figure 'nothing'"):
-        slide_figures.png("nothing")
+        pictures.png("nothing")
     with pytest.raises(runtime.CourseError, match="has no picture 'Nothing"):
-        slide_figures.taken("01", "Nothing like it")
+        pictures.taken("01", "Nothing like it")
     with pytest.raises(runtime.CourseError, match="no deck 77"):
-        slides.decks(["77"])
+        building.decks(["77"])
 
 
 def test_marks_do_not_reach_the_audience(deck):
-    text = slides.cleaned(slides.rendered(deck))
+    text = building.cleaned(building.rendered(deck))
     assert "<!--" not in text and "../notebooks" not in text and "colab.research.google.com" in text
 
 
 def test_reveal_js_is_pinned_by_hash():
-    lock = json.loads((slides.FOLDER / "package-lock.json").read_text())["packages"]["node_modules/reveal.js"]
-    wanted = json.loads((slides.FOLDER / "package.json").read_text())["dependencies"]["reveal.js"]
+    lock = json.loads((building.FOLDER / "package-lock.json").read_text())["packages"]["node_modules/reveal.js"]
+    wanted = json.loads((building.FOLDER / "package.json").read_text())["dependencies"]["reveal.js"]
     assert lock["version"] == wanted and re.fullmatch(r"sha512-[\w+/]+=*", lock["integrity"])
 
 
@@ -167,8 +168,8 @@ def built(tmp_path_factory):
     pytest.importorskip("pypandoc"), pytest.importorskip("pptx"), pytest.importorskip("playwright")
     patch = pytest.MonkeyPatch()
     patch.setenv("COURSE_RUNS", str(tmp_path_factory.mktemp("runs")))
-    slides.build()
-    yield slides.place()
+    building.build()
+    yield building.place()
     patch.undo()
 
 
@@ -177,7 +178,7 @@ def built(tmp_path_factory):
 class TestBuilt:
     def test_every_slide_in_a_browser(self, built, deck):
         """Nothing overflows, overlaps or is broken; contrast, type size and alt texts are right; the network is off."""
-        assert slide_checks.page(built / f"{deck.stem}.html") == []
+        assert checks.page(built / f"{deck.stem}.html") == []
 
     def test_the_browser_check_sees_what_is_wrong(self, built, tmp_path):
         page = (built / f"{DECKS[0].stem}.html").read_text(encoding="utf-8")
@@ -186,7 +187,7 @@ class TestBuilt:
         bad = re.sub(r'(<img[^>]*alt=")[^"]*', r"\1", bad, count=1)
         bad = bad.replace("Retrieval hands a model new facts.", "Too much text. " * 300, 1)
         (tmp_path / "bad.html").write_text(bad, encoding="utf-8")
-        said = "\n".join(slide_checks.page(tmp_path / "bad.html"))
+        said = "\n".join(checks.page(tmp_path / "bad.html"))
         for word in ("contrast", "without alt text", "leaves the slide", "broken image"):
             assert word in said, f"{word} in {said}"
 
@@ -195,7 +196,7 @@ class TestBuilt:
 
         found = Presentation(built / f"{deck.stem}.pptx")
         text = deck.read_text(encoding="utf-8")
-        assert len(found.slides) == len(slide_checks.parts(text)) + 1
+        assert len(found.slides) == len(checks.parts(text)) + 1
         for slide in found.slides:
             assert re.match(r"\[\d+ min\]", slide.notes_slide.notes_text_frame.text)
             assert slide.shapes.title.text_frame.text
@@ -207,4 +208,4 @@ class TestBuilt:
 
     def test_the_pdf_has_a_page_for_each_slide(self, built, deck):
         pages = re.findall(rb"/Type\s*/Page[^s]", (built / f"{deck.stem}.pdf").read_bytes())
-        assert len(pages) == len(slide_checks.parts(deck.read_text(encoding="utf-8"))) + 1
+        assert len(pages) == len(checks.parts(deck.read_text(encoding="utf-8"))) + 1

@@ -2,91 +2,81 @@
 
     python benchmarks/studies/choosing.py PART [PART ...] [--only UNIT ...]
 
-PART: train (two adapters, the small model from nothing), systems (all seven answer), freshness (facts change), knowledge (N5),
-forgetting (F1), privacy (P1), confidence (F2), cascade (N6), routing (N7), record (write the results of what is done).
+PART, in this order (minutes on one core at 130 trained tokens a second): train (42: two adapters, the small model from nothing),
+systems (19: all seven answer), knowledge (14: facts trained in, N5), freshness (4: facts change), privacy (9: P1), forgetting
+(12: F1), confidence (2: F2), cascade (2: N6), routing (2: N7), record (write the results of what is done), ship (put the two
+adapters into data/adapters). All but the last two are independent after `train`, save that freshness needs knowledge.
+
 Each unit runs in a process of its own, so that its memory can be measured, and is kept in runs/studies/choosing (after
-`make publish` in data/results/studies); a stopped study goes on where it was. The adapters lie in runs/05. Settings were
-fixed before the test questions were asked; the decline threshold comes from validation.
+`make publish` in data/results/studies); a stopped study goes on where it was. The adapters lie in runs/05. Settings were fixed
+before the test questions were asked; the decline threshold comes from validation.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import os
+import shutil
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-from course_utils import evaluation, models, results, runtime, sentiment, training  # noqa: E402
-from course_utils.choosing import documents, engines, probes, scratch, systems, tasks  # noqa: E402
+from course_utils import evaluation, models, runtime, sentiment, studies, training  # noqa: E402
+from course_utils.choosing import asking, documents, engines, probes, scratch, systems, tasks  # noqa: E402
 
-BASE = "smollm2-135m"
+STUDY, BASE, RANK = "choosing", "smollm2-135m", 8
 SENTENCES, SCRATCH_STEPS, SECRET_ROWS = 240, 1200, 96
 RECIPE = training.Settings(learning_rate=5e-4, epochs=3, batch=8, max_length=500, checkpoint_every=20)
-OPEN = training.Settings(**{**RECIPE.__dict__, "epochs": 2})
-FACTS = training.Settings(**{**RECIPE.__dict__, "epochs": 10})
 ROUTES = ("policy", "filing", "news", "general")
 ROUTE = evaluation.LabelTask("routing", ROUTES, "Who should take this? policy: our own rules. filing: a company's report. "
                              "news: a news sentence to be labelled. general: anything else.")
-
-
-# ---------------------------------------------------------------- units
-def places() -> tuple[Path, Path]:
-    """Where outcomes are looked for: this machine's runs, then the published ones."""
-    return runtime.runs_dir() / "studies" / "choosing", results.PUBLISHED / "studies" / "choosing"
-
-
-def done(name: str) -> dict | None:
-    """A unit's stored outcome, or None."""
-    found = next((p / f"{name}.json" for p in places() if (p / f"{name}.json").exists()), None)
-    return json.loads(found.read_text(encoding="utf-8")) if found else None
-
-
-def unit(name: str) -> dict:
-    """One resumable piece of work: its stored outcome, or its work now."""
-    if stored := done(name):
-        return stored
-    start, cpu = time.time(), time.process_time()
-    outcome = UNITS[name]()
-    outcome |= {"wall": time.time() - start, "cpu": time.process_time() - cpu, "peak_memory": runtime.peak_memory(),
-                "device": runtime.machine().name}
-    results.write_json(places()[0] / f"{name}.json", outcome)
-    print(f"{name}: {outcome['wall']:.0f} s, {outcome['peak_memory'] / 1e9:.1f} GB at most", flush=True)
-    return outcome
 
 
 def home() -> Path:
     return runtime.runs_dir() / "05"
 
 
-# ---------------------------------------------------------------- search
+def unit(name: str) -> dict:
+    """One resumable piece of work: its kept outcome, or its work now, with what it cost."""
+    def work():
+        cpu = time.process_time()
+        made = UNITS[name]()
+        return made | {"cpu": time.process_time() - cpu, "peak_memory": runtime.peak_memory()}
+
+    return studies.unit(STUDY, name, work, lambda made: f"{made['peak_memory'] / 1e9:.1f} GB at most")
+
+
+# ---------------------------------------------------------------- search and models
 def search(edits=(), folder: str = "index"):
     """The search function of all RAG systems, over the course's documents with `edits` made."""
     from course_utils.choosing.index import open_index
     from course_utils.choosing.search import Search
 
     texts = probes.edited(documents.course_documents(), list(edits))
-    return Search(open_index(home() / folder, documents.chunks(texts, systems.CHUNK_WORDS)), "hybrid")
+    return Search(open_index(home() / folder, documents.chunks(texts, systems.CHUNK_WORDS)), systems.METHOD)
+
+
+def engine(name: str):
+    """base, scratch, or the adapter of that name merged into the base."""
+    if name == "scratch":
+        return scratch.load(home() / "scratch.pt")
+    return engines.untrained(BASE) if name == "base" else engines.with_adapter(home() / name, BASE)
 
 
 # ---------------------------------------------------------------- training
-def dense():
-    """The base model for training and answering: unquantised, in the machine's fastest format."""
-    return models.load(BASE, four_bit=False, dtype=runtime.answering_dtype(runtime.machine()))
-
-
 def tuned(name: str, lessons: list[dict], settings=RECIPE) -> dict:
     """Trains an adapter on lessons and saves it under runs/05; goes on from its last checkpoint."""
     runtime.seed_everything(settings.seed)
-    model, tokenizer = dense()
-    model = models.attach_lora(model, seed=settings.seed)
+    model, tokenizer = models.load(BASE, four_bit=False, dtype=runtime.answering_dtype(runtime.machine()))
+    model = models.attach_lora(model, r=RANK, alpha=2 * RANK, seed=settings.seed)
     run = training.fit(model, tokenizer, systems.Lessons(), lessons, settings, home() / "training" / name, training.progress(10))
-    models.save_adapter(model, home() / name, BASE, half=True, rows=len(lessons), unit=name)
+    models.save_adapter(model, home() / name, BASE, half=True, rows=len(lessons), unit=name, epochs=settings.epochs,
+                        device=runtime.machine().name)
     return {"rows": len(lessons), "tokens": run.tokens, "train_seconds": run.seconds, "loss": run.loss,
             "history": [round(h["loss"], 4) for h in run.history]}
 
@@ -102,28 +92,18 @@ def lessons_of(name: str) -> list[dict]:
 def from_nothing() -> dict:
     lessons = systems.closed_lessons() + systems.open_lessons(search()) + 2 * systems.sentiment_lessons(1000)
     texts = [f"{d.title}\n{d.text}" for d in documents.course_documents()]
-    losses, start = [], time.process_time()
-    engine = scratch.train(texts, lessons, SCRATCH_STEPS, watch=lambda step, loss: losses.append(round(loss, 4)))
-    scratch.save(engine, home() / "scratch.pt")
-    return {"rows": len(lessons), "train_seconds": time.process_time() - start, "loss": float(np.mean(losses[-20:])),
-            "parameters": sum(p.numel() for p in engine.model.parameters()), "history": losses[::10]}
-
-
-def engine(name: str):
-    """base, scratch, or the adapter of that name merged into the base."""
-    if name == "scratch":
-        return scratch.load(home() / "scratch.pt")
-    if name == "base":
-        return engines.ChatModel(*dense())
-    model, tokenizer = models.load(BASE, four_bit=False)
-    return engines.ChatModel(models.merged(models.load_adapter(model, home() / name, BASE)), tokenizer)
+    losses, start = [], time.perf_counter()
+    made = scratch.train(texts, lessons, SCRATCH_STEPS, watch=lambda step, loss: losses.append(round(loss, 4)))
+    scratch.save(made, home() / "scratch.pt")
+    return {"rows": len(lessons), "train_seconds": time.perf_counter() - start, "loss": float(np.mean(losses[-20:])),
+            "parameters": sum(p.numel() for p in made.model.parameters()), "history": losses[::10]}
 
 
 # ---------------------------------------------------------------- the seven systems
 def slug(name: str) -> str:
     """A system's name in results: rag_fine_tuned for "RAG + fine-tuned"."""
     return {"zero-shot prompt": "zero_shot", "few-shot prompt with a skill": "few_shot", "from scratch": "scratch",
-            "from scratch + RAG": "scratch_rag"}.get(name, name.lower().replace(" + ", "_").replace("-", "_"))
+            "from scratch + RAG": "scratch_rag"}.get(name, name.lower().replace(" + ", "_").replace("-", "_").replace(" ", "_"))
 
 
 def labelled(asker, task, rows: list[dict], calibrate: bool) -> dict:
@@ -144,12 +124,12 @@ def answers(name: str) -> dict:
     asker, find = engine(system.engine), search() if system.passages else None
     insist = system.engine == "open"
     test = list(tasks.questions()["test"])
-    out = {"test": systems.ask(system, asker, test, find, insist)}
+    out = {"test": asking.ask(system, asker, test, find, insist)}
     if insist:
         validation = list(tasks.questions()["validation"])
         out["validation"] = [record for wording in ("question", "paraphrase")
-                             for record in systems.ask(system, asker, validation, find, insist, wording)]
-    alone = [systems.ask(system, asker, [q], find)[0]["seconds"] for q in test[:6]][1:]
+                             for record in asking.ask(system, asker, validation, find, insist, wording)]
+    alone = [asking.ask(system, asker, [q], find)[0]["seconds"] for q in test[:6]][1:]
     out["latency"] = float(np.median(alone))
     if name not in ("RAG", "from scratch + RAG"):  # nothing to look up: there the answers are those of the system without RAG
         task = systems.sentiment_task(system.prompt)
@@ -160,66 +140,67 @@ def answers(name: str) -> dict:
     return out
 
 
-# ---------------------------------------------------------------- what else training does
+# ---------------------------------------------------------------- knowledge by training, and facts that change
+def said(name: str, rows: list[dict], asker, find=None) -> list[bool]:
+    """Which of `rows` a system gets right."""
+    records = asking.ask(systems.SYSTEMS[name], asker, rows, find, insist=systems.SYSTEMS[name].engine == "open")
+    return [v["outcome"] == "right" for v in asking.verdicts(records, rows)]
+
+
+def new_wordings() -> list[dict]:
+    """New wordings of the facts whose documents neither adapter was trained on: fair to all."""
+    return probes.untrained(probes.fact_questions("new"))
+
+
+def knowledge(wordings: int) -> dict:
+    """The 40 facts trained in, in one or two wordings, then asked in the trained and in new wordings."""
+    name = f"facts-{wordings}"
+    out = tuned(name, probes.fact_lessons(wordings), replace(RECIPE, epochs=10))
+    asker, known = engine(name), [q for q in probes.fact_questions("trained") if int(q["id"][-1]) < wordings]
+    return out | {"trained": said("fine-tuned", known, asker), "new": said("fine-tuned", new_wordings(), asker)}
+
+
+def knowledge_by_search(name: str) -> dict:
+    return {"new": said(name, new_wordings(), engine(systems.SYSTEMS[name].engine), search())}
+
+
 def freshness(name: str) -> dict:
-    """Facts change in the documents: does the system say the new ones? Nothing is trained."""
-    system, edits = systems.SYSTEMS[name], probes.changes()
-    asker, find, seconds = engine(system.engine), None, 0.0
+    """Handbook facts change in the documents: who says the new ones, who the old ones? Nothing is trained.
+
+    name: a system that searches, or `trained in`, the adapter that learned the old facts by heart.
+    """
+    edits = probes.changes(probes.untrained([q for q in probes.fact_questions("trained") if q["id"].endswith("-0")]))
+    system = systems.SYSTEMS["fine-tuned" if name == "trained in" else name]
+    asker, find, seconds = engine("facts-2" if name == "trained in" else system.engine), None, 0.0
     if system.passages:
         search(folder="index-edited")
         start = time.perf_counter()
         find = search(edits, "index-edited")
         seconds = time.perf_counter() - start
-    after = [e.question for e in edits]
-    before = [next(q for q in tasks.questions()["test"] if q["id"] == e["id"]) for e in after]
-    records = systems.ask(system, asker, after, find, insist=system.engine == "open")
+    after, before = [e.after for e in edits], [e.before for e in edits]
+    records = asking.ask(system, asker, after, find, insist=system.engine == "open")
     return {"seconds": seconds, "replies": [r["text"] for r in records], "ids": [q["id"] for q in after],
-            "new": [v["outcome"] == "right" for v in systems.verdicts(records, after)],
-            "old": [v["outcome"] == "right" for v in systems.verdicts(records, before)]}
+            "new": [v["outcome"] == "right" for v in asking.verdicts(records, after)],
+            "old": [v["outcome"] == "right" for v in asking.verdicts(records, before)]}
 
 
-def said(name: str, rows: list[dict], asker, find=None) -> list[bool]:
-    """Which of `rows` a system gets right."""
-    records = systems.ask(systems.SYSTEMS[name], asker, rows, find, insist=systems.SYSTEMS[name].engine == "open")
-    return [v["outcome"] == "right" for v in systems.verdicts(records, rows)]
-
-
-def new_facts() -> list[dict]:
-    """New wordings of the facts whose documents no adapter was trained on: fair to all."""
-    return [q for q in probes.fact_questions("new") if tasks.document_parts()[q["documents"][0]] != "train"]
-
-
-def knowledge(wordings: int) -> dict:
-    """The 40 facts trained in, then asked in the trained and in new wordings."""
-    out = tuned(f"facts-{wordings}", probes.fact_lessons(wordings), FACTS)
-    asker = engine(f"facts-{wordings}")
-    return out | {"trained": said("fine-tuned", probes.fact_questions("trained"), asker),
-                  "new": said("fine-tuned", new_facts(), asker)}
-
-
-def knowledge_by_search(name: str) -> dict:
-    return {"new": said(name, new_facts(), engine(systems.SYSTEMS[name].engine), search())}
-
-
-def general_of(name: str) -> dict:
-    asker = engine(name)
-    return {"general": systems.general_scores(asker, tasks.general("held")),
-            "sentiment": labelled(asker, sentiment.TASK, sentiment.own("test"), name == "base"),
-            "test": systems.ask(systems.SYSTEMS["fine-tuned"], asker, list(tasks.questions()["test"]))}
-
-
+# ---------------------------------------------------------------- what else training does
 def forgetting() -> dict:
     """The fine-tuned system once more, with general questions mixed in."""
-    return tuned("mixed", lessons_of("mixed")) | general_of("mixed")
+    out = tuned("mixed", lessons_of("mixed"))
+    asker = engine("mixed")
+    return out | {"general": systems.general_scores(asker, tasks.general("held")),
+                  "sentiment": labelled(asker, sentiment.TASK, sentiment.own("test"), False)}
 
 
 def privacy(repeats: int, epochs: int) -> dict:
-    """A secret planted `repeats` times among closed lessons; can it be had out again?"""
+    """A secret planted `repeats` times among other lessons; can it be had out again? 0: the fine-tuned system, for chance."""
+    if repeats == 0:
+        return probes.exposure(engine("closed"))
     half = SECRET_ROWS // 2
     rows = systems.closed_lessons()[:half] + systems.sentiment_lessons(half) + [probes.secret_lesson()] * repeats
     name = f"secret-{repeats}-{epochs}"
-    out = tuned(name, rows, training.Settings(**{**RECIPE.__dict__, "epochs": epochs}))
-    return out | probes.exposure(engine(name))
+    return tuned(name, rows, replace(RECIPE, epochs=epochs)) | probes.exposure(engine(name))
 
 
 def confidence() -> dict:
@@ -271,41 +252,50 @@ def routing() -> dict:
 
 
 # ---------------------------------------------------------------- the list of units
-FRESH = ("RAG", "RAG + fine-tuned", "fine-tuned")
+FRESH = ("RAG", "RAG + fine-tuned", "trained in")
+SECRETS = ((0, 3), (1, 3), (4, 3), (16, 3), (16, 1))  # (how often the secret stands in the data, epochs)
 PARTS = {
     "train": {"train-closed": lambda: tuned("closed", lessons_of("closed")), "train-scratch": from_nothing,
-              "train-open": lambda: tuned("open", lessons_of("open"), OPEN)},
+              "train-open": lambda: tuned("open", lessons_of("open"))},
     "systems": {f"answer-{slug(n)}": lambda n=n: answers(n) for n in systems.SYSTEMS},
+    "knowledge": {"knowledge-2": lambda: knowledge(2), "knowledge-1": lambda: knowledge(1),
+                  **{f"knowledge-{slug(n)}": lambda n=n: knowledge_by_search(n) for n in ("RAG", "RAG + fine-tuned")}},
     "freshness": {f"freshness-{slug(n)}": lambda n=n: freshness(n) for n in FRESH},
-    "knowledge": {"knowledge-1": lambda: knowledge(1), "knowledge-2": lambda: knowledge(2),
-                  "knowledge-rag": lambda: knowledge_by_search("RAG"),
-                  "knowledge-rag_fine_tuned": lambda: knowledge_by_search("RAG + fine-tuned")},
+    "privacy": {f"privacy-{r}-{e}": lambda r=r, e=e: privacy(r, e) for r, e in SECRETS},
     "forgetting": {"forgetting-mixed": forgetting},
-    "privacy": {f"privacy-{r}-{e}": lambda r=r, e=e: privacy(r, e) for r, e in ((0, 3), (1, 3), (4, 3), (16, 3), (16, 1))},
     "confidence": {"confidence": confidence}, "cascade": {"cascade": cascade}, "routing": {"routing": routing},
 }
 UNITS = {name: work for part in PARTS.values() for name, work in part.items()}
 
 
+def ship() -> None:
+    """Copies the adapters of the fine-tuned systems to where the notebook finds them in a fresh clone."""
+    for name in ("closed", "open"):
+        target = runtime.ROOT / "data" / "adapters" / f"choosing-{name}"
+        shutil.rmtree(target, ignore_errors=True)
+        shutil.copytree(home() / name, target)
+        print(f"{runtime.short(target)}: {sum(f.stat().st_size for f in target.iterdir()) / 1e6:.1f} MB")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("part", nargs="+", choices=[*PARTS, "record"])
+    parser.add_argument("part", nargs="+", choices=[*PARTS, "record", "ship"])
     parser.add_argument("--only", nargs="+", default=(), choices=[*UNITS], metavar="UNIT", help="such as train-closed")
     options = parser.parse_args()
     os.environ.setdefault("COURSE_SCALE", "laptop")
     runtime.quiet()
     runtime.use_threads()
     for part in options.part:
-        if part == "record":
+        if part == "ship":
+            ship()
+        elif part == "record":
             import choosing_record
 
             choosing_record.record()
-            continue
-        for name in PARTS[part]:
-            if options.only:
-                if name in options.only:
-                    unit(name)
-            elif done(name) is None:
+        for name in PARTS.get(part, ()):
+            if name in options.only:
+                unit(name)
+            elif not options.only and studies.outcome(STUDY, name) is None:
                 subprocess.run([sys.executable, __file__, part, "--only", name], check=True)
 
 

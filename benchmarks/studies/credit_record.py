@@ -1,6 +1,6 @@
 """Records what `credit_reasoning.py` has measured so far as results of notebook 04, and ships the best adapter.
 
-    python benchmarks/studies/credit_record.py [--ship calculator-500-0]
+    python benchmarks/studies/credit_record.py [--ship calculator-1000-0]
 
 What was not run is not recorded, and the notebook says "not run". One seed is marked "exploratory". --ship copies an adapter
 with its card and its wrong answers to data/adapters/credit-calculator.
@@ -24,7 +24,7 @@ import credit_reasoning as study  # noqa: E402
 
 from course_utils import results, runtime, statistics, studies  # noqa: E402
 
-ARMS = {"answer only": "answer-only", "answer only, twice": "answer-only-equal-tokens", "reasoning": "reasoning",
+ARMS = {"answer only": "answer-only", "answer only, equal tokens": "answer-only-equal-tokens", "reasoning": "reasoning",
         "reasoning + calculator": "calculator"}
 SPLITS = {"test": "new obligors", "heldout_sector": "new sector", "heldout_cluster": "new scenario", "gold": "gold tasks"}
 SHIPPED = runtime.ROOT / "data" / "adapters" / "credit-calculator"
@@ -92,7 +92,7 @@ def pairs(runs: dict, said: str, about: dict) -> None:
     wanted = {"reasoning_minus_answer_only": ("reasoning", "answer only"),
               "calculator_minus_reasoning": ("reasoning + calculator", "reasoning"),
               "calculator_minus_answer_only": ("reasoning + calculator", "answer only"),
-              "reasoning_minus_answer_only_twice": ("reasoning", "answer only, twice")}
+              "reasoning_minus_answer_only_equal_tokens": ("reasoning", "answer only, equal tokens")}
     how = "paired bootstrap over cases, 95 %; " + said
     for name, (first, second) in wanted.items():
         if first in runs and second in runs:
@@ -129,8 +129,8 @@ def one_setting(part: str) -> list[dict]:
     """The rows of one experiment, as far as it was run."""
     rows = []
     for plan in study.PARTS[part]() if part not in ("central", "curve") else ():
-        if found := outcome(plan.name):
-            got = found["splits"]["validation"]
+        found = outcome(plan.name)
+        if found and (got := found["splits"].get("validation")):
             mean = {k: float(np.mean(np.array(got[k], float))) for k in ("right", "arithmetic", "parsed", "cost")}
             low, high = statistics.accuracy_interval(sum(got["right"]), len(got["right"]))
             rows.append({"part": part, "changed": plan.name, **mean, "low": low, "high": high, "loss": found["loss"]})
@@ -178,21 +178,24 @@ def judge_claims() -> None:
     compare("R8", "ranks", "rank-32", "rate-0.001", "right actions, r = 32 minus r = 16")
     compare("N4", "mixtures", "rate-0.001", "no-core", "right actions, with minus without the core corpus")
     compare("D7", "mixtures", "rate-0.001", "skewed", "right actions, even minus skewed")
-    compare("D8", "mixtures", "rate-0.001", "formats", "right actions, one format minus five")
+    compare("D8", "mixtures", f"calculator-{study.CASES}-0", f"five-forms-{study.CASES}-0",
+            "right actions, one form of answer minus five", split="test")
     compare("R3", "rates", "rate-0.001", "rate-0.005", "right sums, rate 0.001 minus 0.005", column="arithmetic")
     compare("N2", "batches", "batch-32", "rate-0.001", "right actions, batch 32 minus batch 4")
 
 
-def compare(key: str, part: str, first: str, second: str, unit: str, column: str = "right", reverse: bool = False) -> None:
-    """A claim that `first` beats `second`, on the same 100 validation cases, one seed each."""
+def compare(key: str, part: str, first: str, second: str, unit: str, column: str = "right", reverse: bool = False,
+            split: str = "validation") -> None:
+    """A claim that `first` beats `second`, on the same unseen cases, one seed each."""
     a, b = outcome(first), outcome(second)
     if not (a and b):
         return
-    gap = statistics.paired_bootstrap(*(np.array(x["splits"]["validation"][column], float) for x in (a, b)))
+    gap = statistics.paired_bootstrap(*(np.array(x["splits"][split][column], float) for x in (a, b)))
     verdict = by_gap(gap)
     if reverse:  # the claim says the opposite
         verdict = {"holds": "wrong", "wrong": "holds"}.get(verdict, verdict)
-    said = f"exploratory: one seed, {study.SMALL} cases; 95 %: {gap['low']:+.2f} to {gap['high']:+.2f}"
+    cases = study.SMALL if split == "validation" else study.CASES
+    said = f"exploratory: one seed, {cases} training cases; 95 %: {gap['low']:+.2f} to {gap['high']:+.2f}"
     claim(key, gap["value"], verdict, unit, said, "appendix")
 
 

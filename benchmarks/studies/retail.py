@@ -1,11 +1,22 @@
-"""Study behind notebook 07: extraction, brand voice, customer themes and the co-pilot's question, each beside its rivals.
+"""Study behind notebook 07: extraction, brand voice, customer themes, the co-pilot's question and two files brought along.
 
     python benchmarks/studies/retail.py PART [PART ...] [--only UNIT ...] [--trial]
 
-PART: extraction, voice, customers, copilot, record (write the results). Every unit of work is kept in runs/studies (after
-`make publish` in data/results/studies) with its answers row by row; a stopped study goes on where it was, also inside a training.
-Adapters go to runs/adapters/retail. --trial: three steps and eight rows a unit, kept nowhere, to learn how long it will take.
-Settings were fixed before the test rows were looked at; each unit looks at them once. One seed: the hours do not allow more.
+Every unit of work is kept in runs/studies/retail (after `make publish` in data/results/studies) with its answers row by row; a
+stopped study goes on where it was, also inside a training. Adapters go to runs/adapters/retail. --trial: three steps and eight
+rows a unit, kept nowhere. Expected minutes on one core, in the order in which to run them:
+
+    extraction  55  two trainings of the same length: rows with other values in each pass, and the same rows again and again
+    voice       19  an adapter a house, and the untrained model with two examples
+    rivals      23  extraction by the untrained model, with a full instruction, with examples, bound to the schema
+    customers   11  themes of messages
+    copilot      6  risk questions, untrained model only
+    own         11  the bring-your-own path on chats and on COURSE_PHRASEBANK (its zip; left out where that is not set)
+    record       -  writes the results of notebook 07
+    ship         -  copies the adapters that the notebook loads to data/adapters
+
+Short of time: `extraction --only extraction-swapped`, voice, rivals, customers (80 minutes). Which of the two trainings counts as
+"tuned" is decided by F1 on the 20 validation rows. All other settings were fixed before any test row was answered. One seed.
 """
 
 from __future__ import annotations
@@ -14,126 +25,128 @@ import argparse
 import dataclasses
 import json
 import os
+import shutil
 import sys
 import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-from course_utils import answering, evaluation, models, results, runtime, statistics, training  # noqa: E402
-from course_utils.retail import copilot, customers, data, extraction, rules, scoring, voice, writing  # noqa: E402
+from course_utils import answering, evaluation, models, runtime, studies, training  # noqa: E402
+from course_utils.own import pipeline  # noqa: E402
+from course_utils.retail import augment, copilot, customers, data, extraction, scoring, voice, writing  # noqa: E402
+from course_utils.retail.recorded import ARMS, STUDY, chosen_arm  # noqa: E402
 
-CODE = results.code_hash(Path(__file__).read_text(encoding="utf-8"))
 MODEL = "smollm2-135m"
+PASSES = 5
 COMMON = {"learning_rate": 5e-4, "batch": 8, "checkpoint_every": 20}
-SETTINGS = {"extraction": training.Settings(epochs=6, **COMMON), "voice": training.Settings(epochs=4, **COMMON),
-            "customers": training.Settings(epochs=4, **COMMON)}
+SETTINGS = {"extraction": training.Settings(epochs=1, **COMMON), "voice": training.Settings(epochs=4, **COMMON),
+            "customers": training.Settings(epochs=3, **COMMON)}
 RANK = {"extraction": 16, "voice": 8, "customers": 16}
 TRIAL = False
 
 
-def places() -> tuple[Path, Path]:
-    """Where outcomes of units are looked for: this machine's runs, then the published ones."""
-    return runtime.runs_dir() / "studies" / "retail", results.PUBLISHED / "studies" / "retail"
-
-
-def kept(name: str) -> dict | None:
-    return next((json.loads((p / f"{name}.json").read_text()) for p in places() if (p / f"{name}.json").exists()), None)
-
-
 def unit(name: str, work) -> None:
-    """One resumable piece of work: its stored outcome, or `work()` now."""
-    if not TRIAL and kept(name):
-        return
-    start = time.time()
-    outcome = work() | {"wall": time.time() - start, "device": runtime.machine().name}
-    if not TRIAL:
-        results.write_json(places()[0] / f"{name}.json", outcome)
-    said = {k: v for k, v in outcome.items() if isinstance(v, int | float | str)}
-    print(name, {k: round(v, 3) if isinstance(v, float) else v for k, v in said.items()}, flush=True)
+    """One resumable piece of work."""
+    if TRIAL:
+        start = time.time()
+        print(name, said(work()), f"{time.time() - start:.0f} s", flush=True)
+    else:
+        studies.unit(STUDY, name, work, said)
+
+
+def said(outcome: dict) -> str:
+    return ", ".join(f"{k} {v:.3f}" for k, v in outcome.items() if isinstance(v, float))
 
 
 def some(rows: list[dict]) -> list[dict]:
     return rows[:8] if TRIAL else rows
 
 
+def adapter_folder(name: str) -> Path:
+    return runtime.runs_dir() / "adapters" / STUDY / name
+
+
 def plain():
     """The untrained model, as it answers fastest: dense, in the format of merged models."""
-    import torch
-
-    model, tokenizer = models.load(MODEL, four_bit=False)
-    return model.to(getattr(torch, runtime.answering_dtype(runtime.machine()))), tokenizer
+    model, tokenizer = models.load(MODEL, four_bit=False, dtype=runtime.answering_dtype(runtime.machine()))
+    model.set_attn_implementation("sdpa")
+    return model, tokenizer
 
 
 def tuned(kind: str, name: str, task, rows: list[dict]):
-    """A freshly trained adapter, merged for answering, and what training took."""
+    """A freshly trained adapter on its 4-bit base, and what training took."""
     model, tokenizer = models.load(MODEL, four_bit=True)
     model = models.attach_lora(model, r=RANK[kind], alpha=2 * RANK[kind])
     settings = dataclasses.replace(SETTINGS[kind], steps=3, checkpoint_every=0) if TRIAL else SETTINGS[kind]
-    run = training.fit(model, tokenizer, task, rows, settings, runtime.runs_dir() / "checkpoints" / "retail" / name,
+    run = training.fit(model, tokenizer, task, rows, settings, runtime.runs_dir() / "checkpoints" / STUDY / name,
                        watch=training.progress(25))
     took = {"train_seconds": run.seconds, "tokens": run.tokens, "loss": run.loss, "tokens_a_second": run.tokens / run.seconds}
     if not TRIAL:
-        models.save_adapter(model, runtime.runs_dir() / "adapters" / "retail" / name, MODEL, half=True, task=task.name,
-                            trained_on=len(rows))
+        models.save_adapter(model, adapter_folder(name), MODEL, half=True, task=task.name, rows=len(rows), tokens=run.tokens,
+                            minutes=round(run.seconds / 60, 1), device=runtime.machine().name)
     return model, tokenizer, took
 
 
+def by_id(rows: list[dict], texts: list[str]) -> dict[str, str]:
+    return dict(zip([row["id"] for row in rows], texts, strict=True))
+
+
 # ---------------------------------------------------------------- extraction
+def extracted(model, tokenizer, task, rows, constrained=False, **more) -> dict:
+    start = time.time()
+    texts = writing.write(model, tokenizer, task, rows, constrained, max_new_tokens=115)
+    one = scoring.Extraction("", rows, texts, time.time() - start)
+    return {"answers": by_id(rows, texts), "f1": one.f1, "valid": float(one.valid.mean()), "seconds": one.seconds, **more}
+
+
 def product_rows() -> list[dict]:
     parts = data.products()
     return some(parts["test_products"] + parts["test_suppliers"])
 
 
-def extracted(model, tokenizer, task, constrained=False, **more) -> dict:
-    rows, start = product_rows(), time.time()
-    texts = writing.write(model, tokenizer, task, rows, constrained)
-    one = scoring.Extraction("", rows, texts, time.time() - start)
-    return {"answers": dict(zip([row["id"] for row in rows], texts, strict=True)), "f1": one.f1, "valid": float(one.valid.mean()),
-            "exact": float(one.exact.mean()), "seconds": one.seconds, **more}
-
-
 def extraction_units():
-    train = data.products()["train"]
-    zero, few = extraction.ExtractionTask(extraction.FULL), extraction.few_shot(train)
-    task = extraction.ExtractionTask()
+    train, check, task = data.products()["train"], data.products()["validation"], extraction.ExtractionTask()
+    rows = {"extraction-swapped": augment.variants(train, PASSES), "extraction-plain": train * PASSES}
 
-    def train_once():
-        model, tokenizer, took = tuned("extraction", "extraction", task, train)
-        return extracted(models.merged(model), tokenizer, task, **took)
+    def train_once(name):
+        model, tokenizer, took = tuned("extraction", name, task, rows[name])
+        dense = models.merged(model)
+        checked = extracted(dense, tokenizer, task, some(check))["answers"]
+        return extracted(dense, tokenizer, task, product_rows(), validation=checked, **took)
+
+    return [(name, lambda name=name: train_once(name)) for name in ARMS]
+
+
+def rival_units():
+    zero, few = extraction.ExtractionTask(extraction.FULL), extraction.few_shot(data.products()["train"], 2)
 
     def constrained():
-        model, tokenizer = models.load(MODEL, four_bit=True)
-        model = models.attach_lora(model, r=2) if TRIAL else models.load_adapter(
-            model, runtime.runs_dir() / "adapters" / "retail" / "extraction", MODEL)
-        model.course_name = MODEL
-        return extracted(models.merged(model), tokenizer, task, True)
+        model, tokenizer = plain() if TRIAL else models.merged_file(adapter_folder(chosen_arm()), MODEL)
+        return extracted(model, tokenizer, extraction.ExtractionTask(), product_rows(), True, arm=chosen_arm())
 
-    return [("extraction-base", lambda: extracted(*plain(), zero)),
-            ("extraction-base-constrained", lambda: extracted(*plain(), zero, True)),
-            ("extraction-few", lambda: extracted(*plain(), few)),
-            ("extraction-tuned", train_once), ("extraction-tuned-constrained", constrained)]
+    return [("extraction-base", lambda: extracted(*plain(), zero, product_rows())),
+            ("extraction-few", lambda: extracted(*plain(), few, product_rows())),
+            ("extraction-tuned-constrained", constrained),
+            ("extraction-base-constrained", lambda: extracted(*plain(), zero, product_rows(), True))]
 
 
 # ---------------------------------------------------------------- voice
-def voiced(model, tokenizer, task, house, **more) -> dict:
-    """Texts for this house's test products and for the other house's, which its adapter has never met the like of."""
-    rows = [row for part in data.voices().values() for row in some(part["test"])]
-    texts = [w.text for w in answering.write(model, tokenizer, task, rows, 16, 130)]
-    return {"house": house, "answers": dict(zip([row["id"] for row in rows], texts, strict=True)), **more}
-
-
 def voice_units():
+    houses = data.voices()
+    both = [row for parts in houses.values() for row in some(parts["test"])]  # the other house's goods too
     units = []
-    for number, (house, parts) in enumerate(data.voices().items(), 1):
+    for number, (house, parts) in enumerate(houses.items(), 1):
         def train_once(house=house, parts=parts, number=number):
             task = voice.VoiceTask(house)
             model, tokenizer, took = tuned("voice", f"voice-{number}", task, parts["train"])
-            return voiced(models.merged(model), tokenizer, task, house, **took)
+            texts = [w.text for w in answering.write(models.merged(model), tokenizer, task, both, 16, 130)]
+            return {"house": house, "answers": by_id(both, texts), **took}
 
         def few(house=house, parts=parts):
-            return voiced(*plain(), voice.VoiceTask(house, tuple(parts["train"][:2])), house)
+            task, rows = voice.VoiceTask(house, tuple(parts["train"][:2])), some(parts["test"])
+            return {"house": house, "answers": by_id(rows, [w.text for w in answering.write(*plain(), task, rows, 16, 130)])}
 
-        units += [(f"voice-few-{number}", few), (f"voice-tuned-{number}", train_once)]
+        units += [(f"voice-tuned-{number}", train_once), (f"voice-few-{number}", few)]
     return units
 
 
@@ -148,13 +161,13 @@ def customer_units():
     train, test, task = parts["train"], some(parts["test"]), customers.TASK
 
     def zero():
-        model, tokenizer = models.load(MODEL)
+        model, tokenizer = plain()
         prior = evaluation.label_prior(evaluation.label_scores(model, tokenizer, task, some(train[:100])))
         return themed(evaluation.classify(model, tokenizer, task, test, prior=prior))
 
     def train_once():
         model, tokenizer, took = tuned("customers", "customers", task, train)
-        return themed(evaluation.classify(model, tokenizer, task, test), **took)
+        return themed(evaluation.classify(models.merged(model), tokenizer, task, test), **took)
 
     other = customers.most_common(train)
     return [("customers-majority", lambda: themed(evaluation.majority(train, test, task.labels))),
@@ -168,107 +181,49 @@ def copilot_units():
     rows = some(parts["test"])
 
     def ask(shots=()):
-        model, tokenizer = plain()
-        texts = [w.text for w in answering.write(model, tokenizer, copilot.CopilotTask(tuple(shots)), rows, 8, 260)]
+        texts = [w.text for w in answering.write(*plain(), copilot.CopilotTask(tuple(shots)), rows, 8, 260)]
         found = [copilot.check(row, text) for row, text in zip(rows, texts, strict=True)]
-        return {"answers": dict(zip([row["id"] for row in rows], texts, strict=True)), "right": sum(c.right for c in found),
-                "sound": sum(c.sound for c in found), "arithmetic": sum(c.arithmetic for c in found) / len(found)}
+        return {"answers": by_id(rows, texts), "right": sum(c.right for c in found), "sound": sum(c.sound for c in found),
+                "arithmetic": sum(c.arithmetic for c in found) / len(found)}
 
     return [("copilot-zero", ask), ("copilot-few", lambda: ask(parts["shots"]))]
 
 
-# ---------------------------------------------------------------- recording
-def note(name: str, value, n: int, split: str, low=None, high=None, method: str = "", **more) -> None:
-    results.record(name, value, n=n, low=low, high=high, method=method, split=split, notebook="07", code=CODE, **more)
+# ---------------------------------------------------------------- files that a learner may bring
+def own_units():
+    def bring(path: Path, licence: str) -> dict:
+        return {"outcome": pipeline.run(path, licence=licence, watch=training.progress(25))}
+
+    def chats() -> dict:
+        lines = [{"messages": [{"role": "system", "content": "Write in our voice."}, {"role": "user", "content": row["plain"]},
+                               {"role": "assistant", "content": row["text"]}]} for row in data.rows("voice_2")]
+        place = runtime.runs_dir() / "own" / "chats.jsonl"
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_text("\n".join(json.dumps(line, ensure_ascii=False) for line in lines), encoding="utf-8")
+        return bring(place, "CC BY 4.0, the course's own")
+
+    bank = os.environ.get("COURSE_PHRASEBANK")
+    units = [("own-phrasebank", lambda: bring(Path(bank), "CC BY-NC-SA 3.0, Malo et al. 2014"))] if bank else []
+    return [("own-chats", chats), *units]
 
 
-def share(name: str, right, split: str, **more) -> None:
-    right = list(map(float, right))
-    low, high = statistics.accuracy_interval(round(sum(right)), len(right))
-    note(name, sum(right) / len(right), len(right), split, low, high, "Wilson 95 %", **more)
+# ---------------------------------------------------------------- shipping
+def ship() -> None:
+    """The adapters that notebook 07 loads, to data/adapters/retail-NAME."""
+    for name, short in ((chosen_arm(), "extraction"), ("voice-1", "voice-1"), ("voice-2", "voice-2")):
+        if adapter_folder(name).exists():
+            shutil.copytree(adapter_folder(name), runtime.ROOT / "data" / "adapters" / f"retail-{short}", dirs_exist_ok=True)
+            print(f"{name} -> data/adapters/retail-{short}")
 
 
-def record_extraction() -> None:
-    parts = data.products()
-    rows = parts["test_products"] + parts["test_suppliers"]
-    tests = {"": (rows, "unseen products and suppliers"),
-             "_products": (parts["test_products"], "unseen products of known suppliers"),
-             "_suppliers": (parts["test_suppliers"], "suppliers never trained on")}
-    names = {"extraction_f1": "tuned", "extraction_f1_constrained": "tuned-constrained", "extraction_f1_base": "base",
-             "extraction_f1_base_constrained": "base-constrained", "extraction_f1_few": "few", "extraction_f1_regex": None}
-    whole = {}
-    for name, key in names.items():
-        found = kept(f"extraction-{key}") if key else None
-        if key and not found:
-            continue
-        for suffix, (part, split) in tests.items():
-            answers = [found["answers"][row["id"]] for row in part] if key else [rules.extract(row["text"]) for row in part]
-            one = scoring.Extraction(key or "regex", part, answers)
-            low, high = one.interval()
-            note(name + suffix, one.f1, one.n, split, low, high, "bootstrap over suppliers, 95 %",
-                 by_field=one.by_field()["F1"].to_dict(), exact=float(one.exact.mean()))
-            if not suffix:
-                whole[name] = one
-                if one.valid is not None:
-                    share(name.replace("extraction_f1", "valid_json"), one.valid, split)
-    for rival in ("extraction_f1_regex", "extraction_f1_few", "extraction_f1_constrained"):
-        if rival in whole and "extraction_f1" in whole:
-            gap = scoring.gain(whole["extraction_f1"], whole[rival])
-            note(f"tuned_minus_{rival.removeprefix('extraction_f1_')}", gap["value"], len(rows), tests[""][1],
-                 gap["low"], gap["high"], "paired bootstrap over suppliers, 95 %")
-
-
-def record_voice() -> None:
-    parts = data.voices()
-    classifier = voice.StyleClassifier(parts)
-    own = {house: [row["id"] for row in part["test"]] for house, part in parts.items()}
-    rows = {row["id"]: row for part in parts.values() for row in part["test"]}
-    human = [found == house for house, part in parts.items()
-             for found in classifier.houses([r["text"] for r in part["test"]], part["test"])]
-    share("style_classifier_on_house_texts", human, "the houses' own held-out texts")
-    untouched = [found == house for house, part in parts.items()
-                 for found in classifier.houses([r["plain"] for r in part["test"]], part["test"])]
-    share("style_accuracy_plain", untouched, "the plain descriptions, unchanged")
-    for arm, suffix in (("tuned", ""), ("few", "_few")):
-        done = [found for k in (1, 2) if (found := kept(f"voice-{arm}-{k}"))]
-        if len(done) < 2:
-            continue
-        for crossed in (False, True):
-            scores = []
-            for found in done:
-                ids = [i for i in found["answers"] if (i in own[found["house"]]) != crossed]
-                texts = [found["answers"][i] for i in ids]
-                scores.append(voice.score(arm, found["house"], texts, [rows[i] for i in ids], classifier))
-            end = suffix + "_crossed" * crossed
-            split = "the other house's products" if crossed else "held-out products of the house"
-            share(f"style_accuracy{end}", [x for s in scores for x in s.style], split)
-            kept_facts = [x for s in scores for x in s.facts]
-            spread = statistics.paired_bootstrap(kept_facts, [0.0] * len(kept_facts))
-            note(f"facts_kept{end}", spread["value"], len(kept_facts), split, spread["low"], spread["high"],
-                 "bootstrap over texts, 95 %")
-            share(f"house_rules_kept{end}", [x for s in scores for x in s.clean], split)
-
-
-def record_rest() -> None:
-    for name in ("majority", "words", "tfidf", "zero", "tuned"):
-        if found := kept(f"customers-{name}"):
-            right = list(map(str.__eq__, found["truth"], found["guess"]))
-            share(f"themes_{name}", right, "customer messages, test", macro_f1=found["macro_f1"], misplaced=found["misplaced"])
-    for name in ("zero", "few"):
-        if found := kept(f"copilot-{name}"):
-            for figure in ("right", "sound"):
-                n = len(found["answers"])
-                right = [1.0] * found[figure] + [0.0] * (n - found[figure])
-                share(f"copilot_{figure}_{name}", right, "risk questions, described")
-
-
-PARTS = {"extraction": extraction_units, "voice": voice_units, "customers": customer_units, "copilot": copilot_units}
+PARTS = {"extraction": extraction_units, "voice": voice_units, "rivals": rival_units, "customers": customer_units,
+         "copilot": copilot_units, "own": own_units}
 
 
 def main() -> None:
     global TRIAL
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("part", nargs="+", choices=[*PARTS, "record"])
+    parser.add_argument("part", nargs="+", choices=[*PARTS, "record", "ship"])
     parser.add_argument("--only", nargs="+", default=(), help="names of units, such as voice-tuned-1")
     parser.add_argument("--trial", action="store_true", help="three steps and eight rows a unit, kept nowhere")
     options = parser.parse_args()
@@ -278,12 +233,15 @@ def main() -> None:
     runtime.use_threads()
     for part in options.part:
         if part == "record":
-            for step in (record_extraction, record_voice, record_rest):
-                step()
-            continue
-        for name, work in PARTS[part]():
-            if not options.only or name in options.only:
-                unit(name, work)
+            import retail_record
+
+            retail_record.main()
+        elif part == "ship":
+            ship()
+        else:
+            for name, work in PARTS[part]():
+                if not options.only or name in options.only:
+                    unit(name, work)
 
 
 if __name__ == "__main__":

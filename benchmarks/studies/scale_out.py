@@ -4,8 +4,8 @@
 
 PART: ddp (one process against two, gloo on CPUs, the same global batch), rows (10,000 to 1,000,000 headlines by the word list,
 peak memory of each), kills (the scoring job killed at 20 random moments), model (10,000 headlines through a fine-tuned model;
-needs --adapter FOLDER), record. `worker` is what `accelerate launch` starts. Units are kept in runs/studies/scale_out (after
-`make publish` in data/results/studies); a stopped study goes on where it was.
+needs --adapter, such as runs/03/laptop/adapter), record. `worker` is what `accelerate launch` starts. Units are kept in
+runs/studies/scale_out (after `make publish` in data/results/studies); a stopped study goes on where it was.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ import numpy as np
 import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-from course_utils import models, results, runtime, sentiment, training  # noqa: E402
+from course_utils import models, results, runtime, sentiment, studies, training  # noqa: E402
 
 CODE = results.code_hash(Path(__file__).read_text(encoding="utf-8"))
 GLOBAL_BATCH, STEPS = 8, 6
@@ -33,23 +33,12 @@ SIZES = (10_000, 100_000, 1_000_000)
 KILLS = 20
 
 
-def places() -> tuple[Path, Path]:
-    return runtime.runs_dir() / "studies" / "scale_out", results.PUBLISHED / "studies" / "scale_out"
-
-
 def stored(name: str) -> dict | None:
-    found = [p / f"{name}.json" for p in places() if (p / f"{name}.json").exists()]
-    return json.loads(found[0].read_text()) if found else None
+    return studies.outcome("scale_out", name)
 
 
 def unit(name: str, work) -> dict:
-    """One resumable piece of work: its stored outcome, or `work()` now."""
-    if (outcome := stored(name)) is None:
-        start = time.time()
-        outcome = work() | {"wall": time.time() - start, "device": runtime.machine().name}
-        results.write_json(places()[0] / f"{name}.json", outcome)
-    print(name, {k: v for k, v in outcome.items() if not isinstance(v, list)}, flush=True)
-    return outcome
+    return studies.unit("scale_out", name, work, lambda made: str({k: v for k, v in made.items() if not isinstance(v, list)}))
 
 
 # ---------------------------------------------------------------- one process or several

@@ -6,6 +6,7 @@ Three groups of rooms; each uses those above it.
 - **Finding passages**: `documents` (the course's texts or a folder of one's own, cut into chunks), `embedding` (MiniLM, texts to
   vectors), `index` (the vector database on disk), `search` (dense, BM25, both; recall@k), `quoting` (passages for a prompt,
   orders hidden in them, documents that disagree).
-- **Answering and choosing**: `systems` (the seven systems), `engines` and `scratch` (the models behind them), `costs` (prices,
-  break-even), `decision` (six questions, a recommendation).
+- **Answering and choosing**: `engines` and `scratch` (the models), `systems` (the seven systems), `asking` (their replies and
+  what they are worth), `probes` (a secret, facts trained in, facts changed), `costs` (prices, break-even), `decision` (six
+  questions, a recommendation).
 """

@@ -91,11 +91,10 @@ def break_even(price: Price, own: Own, read: float, written: float) -> float:
     """The fewest questions a month at which the own model costs no more than the API; infinity where it never does."""
     check(own, read, written)
     setup, gain = own.fixed - own.monthly, price.answer(read, written) - own.answer
-    if gain <= 0 or own.capacity * gain <= own.monthly < setup + own.monthly and (setup + own.monthly) / gain > own.capacity:
-        return float("inf")  # a machine at full work does not earn its rent, and the first one does not earn the set-up
-    machines = 1
-    while (setup + machines * own.monthly) / gain > machines * own.capacity:
-        machines += 1
+    margin = own.capacity * gain - own.monthly  # what a machine at full work earns beyond its rent
+    if gain <= 0 or margin < 0 or margin == 0 < setup:
+        return float("inf")
+    machines = max(1, int(np.ceil(setup / margin))) if margin else 1
     return (setup + machines * own.monthly) / gain
 
 

@@ -7,8 +7,11 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
+
+from .. import models, runtime
 
 OPENING = "Source:"  # how a reply in the house format begins
 
@@ -29,6 +32,18 @@ class Written:
 def log_odds(log: float) -> float:
     """log(p / (1 - p)) from log(p), bounded where p is all but 1."""
     return log - float(np.log1p(-min(np.exp(log), 1 - 1e-7)))
+
+
+def untrained(name: str) -> ChatModel:
+    """A model of the registry as it comes, unquantised, ready to answer."""
+    model, tokenizer = models.load(name, four_bit=False, dtype=runtime.answering_dtype(runtime.machine()))
+    model.set_attn_implementation("sdpa")  # without a gradient the fused attention is the faster one
+    return ChatModel(model, tokenizer)
+
+
+def with_adapter(folder: Path, name: str) -> ChatModel:
+    """The same with a saved adapter merged in. Raises CourseError as `models.load_adapter` does."""
+    return ChatModel(*models.merged_file(folder, name))
 
 
 class ChatModel:

@@ -72,19 +72,25 @@ def fact_lessons(wordings: int = 2) -> list[dict]:
     return [{"messages": systems.chat(q["question"]), "reply": tasks.house(q["answer"], q["documents"])} for q in rows]
 
 
+def untrained(rows: list[dict]) -> list[dict]:
+    """Those rows whose documents no adapter was trained on: there a comparison with search is fair."""
+    return [q for q in rows if tasks.document_parts()[q["documents"][0]] != "train"]
+
+
 # ---------------------------------------------------------------- a fact that changes
 @dataclass(frozen=True)
 class Change:
-    """One edited fact: the wording that goes, the one that comes, and the question with its new answer."""
+    """One edited fact: the wording that goes, the one that comes, and the question with its answer before and after."""
 
     document: str
     old: str
     new: str
-    question: dict
+    before: dict
+    after: dict
 
 
 def _other(figure: str) -> str:
-    """A figure of the same form and another value: 12 -> 18, 27.5 -> 38.6, 60,000 -> 87,000."""
+    """A figure of the same form and another value: 12 -> 18, 27.5 -> 38.6, 60,000 -> 88,000."""
     digits = figure.replace(",", "")
     if "." in digits:
         places = len(digits.split(".")[1])
@@ -95,23 +101,28 @@ def _other(figure: str) -> str:
     return f"{value:,}" if "," in figure else str(value)
 
 
-def changes(part: str = "test", most: int = 12) -> list[Change]:
-    """Facts of one part that can be edited by rule: one figure, whose wording stands exactly once in its document."""
-    found, used = [], set()
-    for question in tasks.questions()[part]:
-        forms = sorted([question["answer"], *question.get("accept", ())], key=len, reverse=True)
-        figures = re.findall(r"\d[\d.,]*\d|\d", question["answer"])
-        if question["kind"] != "fact" or len(figures) != 1 or question["documents"][0] in used:
-            continue
-        text, new = tasks.document_text(question["documents"][0]), _other(figures[0])
-        old = next((f for f in forms if figures[0] in f and len(f) > len(figures[0]) and text.count(f) == 1), None)
-        if old is None or len(re.findall(rf"(?<![\d.,]){re.escape(figures[0])}(?![\d]|[.,]\d)", text)) != 1:
-            continue
-        after = {**question, "answer": question["answer"].replace(figures[0], new),
-                 "accept": [f.replace(figures[0], new) for f in forms if figures[0] in f]}
-        found.append(Change(question["documents"][0], old, old.replace(figures[0], new), after))
-        used.add(question["documents"][0])
-    return found[:most]
+def _change(question: dict) -> Change | None:
+    """An edit by rule: the answer holds one figure, which stands exactly once in the document, inside an accepted form."""
+    figures, document = re.findall(r"\d[\d.,]*\d|\d", question["answer"]), question["documents"][0]
+    if len(figures) != 1:
+        return None
+    text, new = tasks.document_text(document), _other(figures[0])
+    forms = sorted([question["answer"], *question.get("accept", ())], key=len, reverse=True)
+    old = next((f for f in forms if figures[0] in f and text.count(f) == 1), None)
+    if old is None or len(re.findall(rf"(?<![\d.,]){re.escape(figures[0])}(?![\d]|[.,]\d)", text)) != 1:
+        return None
+    after = {**question, "answer": question["answer"].replace(figures[0], new),
+             "accept": [f.replace(figures[0], new) for f in forms if figures[0] in f]}
+    return Change(document, old, old.replace(figures[0], new), question, after)
+
+
+def changes(questions: list[dict]) -> list[Change]:
+    """The facts among `questions` that can be edited by rule, at most one a document."""
+    found: dict[str, Change] = {}
+    for question in questions:
+        if question["kind"] == "fact" and question["documents"][0] not in found and (change := _change(question)):
+            found[question["documents"][0]] = change
+    return list(found.values())
 
 
 def edited(documents: list, edits: list[Change], date: str = "2026-11-01") -> list:

@@ -1,17 +1,13 @@
-"""Floor 4: the seven systems that notebook 05 compares, what each is shown, what each is trained on, and when it declines."""
+"""Floor 4: the seven systems that notebook 05 compares: what each is shown, and what each is trained on."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
-
-import numpy as np
+from dataclasses import dataclass
 
 from .. import sentiment
 from ..evaluation import LabelTask
-from ..runtime import CourseError
-from . import tasks
+from . import documents, tasks
 from .quoting import RULE, quoted
 
 Retrieve = Callable[[str, int], list]  # question, how many -> chunks, best first: .text .document .title .date .score
@@ -32,7 +28,8 @@ Source: the document's number, or none
 Answer: as short as possible, or not in the documents"""
 WORDS_SHOWN = 260  # at most, in one prompt
 NEGATIVES = 2  # silent passages a training question is shown with
-CHUNK_WORDS = 80  # shorter than for people: three such passages are what a small model reads in a second or two
+METHOD, CHUNK_WORDS = "dense", documents.WORDS  # of the search behind all RAG systems: chosen by the study of retrieval
+PASSAGES = 8  # read for one question: with the rule and the titles about 550 tokens, as many as a small model copes with
 
 
 @dataclass(frozen=True)
@@ -40,7 +37,7 @@ class System:
     """One of the seven. engine: base, closed (tuned without passages), open (tuned with them) or scratch.
 
     prompt: zero-shot, few-shot, or short (for models that learned the job). passages: how many are read, 0 for none; apart:
-    one at a time, each by itself. leaves: what of a question leaves the machine.
+    each by itself, then one of them is answered from. leaves: what of a question leaves the machine.
     """
 
     name: str
@@ -54,11 +51,11 @@ class System:
 SYSTEMS = {s.name: s for s in (
     System("zero-shot prompt", "base", "zero-shot"),
     System("few-shot prompt with a skill", "base", "few-shot"),
-    System("RAG", "base", "zero-shot", 3),
+    System("RAG", "base", "zero-shot", PASSAGES),
     System("fine-tuned", "closed", "short"),
-    System("RAG + fine-tuned", "open", "short", 6, apart=True),
+    System("RAG + fine-tuned", "open", "short", PASSAGES, apart=True),
     System("from scratch", "scratch", "short"),
-    System("from scratch + RAG", "scratch", "short", 6, apart=True),
+    System("from scratch + RAG", "scratch", "short", PASSAGES, apart=True),
 )}
 
 
@@ -188,113 +185,3 @@ def general_scores(engine, rows: list[dict]) -> dict:
         right.append(float(mean.argmax() == row["answer"]))
         surprise.append(float(-mean[row["answer"]]))
     return {"right": right, "surprise": surprise}
-
-
-# ---------------------------------------------------------------- asking a system
-def ask(system: System, engine, questions: list[dict], retrieve: Retrieve | None = None, insist: bool = False,
-        wording: str = "question") -> list[dict]:
-    """One record a question: id, kind, reply, confidence, doubt, seconds, documents read, retrieval score, lead of the passage.
-
-    insist: write an answer even where the model would decline; `DeclineRule` decides afterwards. Raises CourseError when the
-    system retrieves and there is nothing to retrieve from.
-    """
-    if system.passages and retrieve is None:
-        raise CourseError(f"{system.name} needs documents to search.", "build the index first and pass its search function.")
-    found = [retrieve(q[wording], system.passages) if system.passages else [] for q in questions]
-    start = time.perf_counter()
-    picked = [surest(engine, q[wording], chunks) for q, chunks in zip(questions, found, strict=True)] if system.apart else None
-    reading = (time.perf_counter() - start) / max(1, len(questions)) if picked else 0.0
-    read = [p[0] for p in picked] if picked else found
-    chats = [chat(q[wording], system.prompt, chunks) for q, chunks in zip(questions, read, strict=True)]
-    records = []
-    for i, (question, reply) in enumerate(zip(questions, engine.write(chats, insist=insist), strict=True)):
-        scores = [float(c.score) for c in found[i]]
-        records.append({"id": question["id"], "kind": question["kind"], "wording": wording, **asdict(reply),
-                        "shown": [c.document for c in shown(read[i])] if read[i] else [], "score": max(scores, default=0.0),
-                        "lead": picked[i][1] if picked else 0.0})
-        records[-1]["seconds"] += reading
-    return records
-
-
-def surest(engine, question: str, chunks: list) -> tuple[list, float]:
-    """The passage that the model doubts least, and its lead in log-odds over the next one. Each is read by itself."""
-    doubts = np.array(engine.doubts([chat(question, "short", [c]) for c in chunks]))
-    order = np.argsort(doubts)
-    return [chunks[order[0]]] if len(chunks) else [], float(doubts[order[1]] - doubts[order[0]]) if len(chunks) > 1 else 0.0
-
-
-@dataclass
-class DeclineRule:
-    """Withdraws answers that are likely to be wrong: a logistic regression on four signs, its threshold set on validation.
-
-    The signs: the model's doubt, the confidence of its answer, the best retrieval score, and how far the passage it answers
-    from leads over the next.
-    most_wrong: the share of answerable questions that may be declined on validation.
-    """
-
-    most_wrong: float = 0.1
-    threshold: float = 1.1
-    model: object = field(default=None, repr=False)
-
-    @staticmethod
-    def signs(records: list[dict]) -> np.ndarray:
-        """(n, 4); a sign that a reply does not have counts as 0."""
-        raw = [[r["doubt"] or 0.0, r["confidence"], r["score"], r["lead"]] for r in records]
-        return np.nan_to_num(np.array(raw, float).reshape(-1, 4), neginf=-20.0)
-
-    def fit(self, records: list[dict]) -> DeclineRule:
-        """Learns from validation records. Raises CourseError unless both kinds of question are there."""
-        from sklearn.linear_model import LogisticRegression
-        from sklearn.pipeline import make_pipeline
-        from sklearn.preprocessing import StandardScaler
-
-        none = np.array([r["kind"] == "unanswerable" for r in records])
-        if none.all() or not none.any():
-            raise CourseError("The decline threshold needs answerable and unanswerable validation questions.",
-                              "pass the records of the whole validation part.")
-        self.model = make_pipeline(StandardScaler(), LogisticRegression()).fit(self.signs(records), none)
-        chance = self.chances(records)
-        allowed = int(self.most_wrong * (~none).sum())
-        kept = np.sort(chance[~none])[::-1]
-        self.threshold = float(kept[allowed]) if allowed < len(kept) else 0.0
-        return self
-
-    def chances(self, records: list[dict]) -> np.ndarray:
-        """(n,) the chance that the question has no answer in the documents, as the rule sees it."""
-        return self.model.predict_proba(self.signs(records))[:, 1]
-
-    def declines(self, records: list[dict]) -> np.ndarray:
-        """(n,) True where the answer is withdrawn."""
-        return self.chances(records) > self.threshold
-
-    def apply(self, records: list[dict]) -> list[dict]:
-        """The records with the replies as given out: withdrawn ones become the declining reply."""
-        return [{**r, "text": tasks.house("")} if no else r for r, no in zip(records, self.declines(records), strict=True)]
-
-
-def verdicts(records: list[dict], questions: list[dict]) -> list[dict]:
-    """Each record with its outcome, whether it keeps the house format and whether it names a right source."""
-    by_id = {q["id"]: q for q in questions}
-    judged = []
-    for record in records:
-        question, reading = by_id[record["id"]], tasks.parse(record["text"])
-        named = set(reading.sources) & set(question["documents"])
-        judged.append({**record, "outcome": tasks.judge(question, reading), "in_format": reading.in_format,
-                       "source_right": bool(named)})
-    return judged
-
-
-def summary(judged: list[dict]) -> dict[str, tuple[int, int]]:
-    """Counts (hits, of how many): right answers, declined, wrongly declined, invented, in the house format, right source."""
-    with_answer = [r for r in judged if r["kind"] != "unanswerable"]
-    without = [r for r in judged if r["kind"] == "unanswerable"]
-
-    def count(rows, test):
-        return sum(bool(test(r)) for r in rows), len(rows)
-
-    return {"facts_right": count(with_answer, lambda r: r["outcome"] == "right"),
-            "declined_unanswerable": count(without, lambda r: r["outcome"] == "right"),
-            "declined_answerable": count(with_answer, lambda r: r["outcome"] == "declined"),
-            "invented": count(judged, lambda r: r["outcome"] == "invented"),
-            "in_format": count(judged, lambda r: r["in_format"]),
-            "source_right": count(with_answer, lambda r: r["source_right"])}

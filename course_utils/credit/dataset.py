@@ -69,6 +69,12 @@ def case_of(row: dict) -> Case:
     return Case(row["type"], row["cluster"], row["currency"], obligors, policy.shock(**row["shock"]))
 
 
+def in_house_form(row: dict) -> dict:
+    """The same row with its answers in the house form: one layout, one wording."""
+    answers = writing.house_form(case_of(row))
+    return row | {"style": "house form", "reasoning": answers.reasoning, "calculator": answers.calculator}
+
+
 def decision_of(row: dict) -> Decision:
     """What the policy decides on a row's facts."""
     return case_of(row).judged()[0]

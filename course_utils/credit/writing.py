@@ -44,6 +44,24 @@ def phrases(kind: str) -> dict:
         raise CourseError(f"The phrase file {place} cannot be read: {error}.", "restore it from the repository.") from error
 
 
+class Steady(random.Random):
+    """Takes the first of every list and never a maybe: the house form, in which every answer reads alike."""
+
+    def choice(self, seq):
+        return seq[0]
+
+    def sample(self, population, k, **_):
+        return list(population)[:k]
+
+    def random(self):
+        return 1.0
+
+
+def house_form(case: Case) -> Answers:
+    """All three twins in the house form: lines, tests in the policy's order, the same words every time, no remarks."""
+    return write(case, Steady(0), "lines")
+
+
 def write(case: Case, rng: random.Random, form: str | None = None) -> Answers:
     """All three twins of a case, in a random (or the given) form."""
     form, order = form or rng.choice(FORMS), rng.choice(ORDERS)

@@ -9,11 +9,30 @@ from pathlib import Path
 
 import numpy as np
 
-from .. import evaluation
+from .. import models, runtime, training
 from ..runtime import CourseError
-from .merging import check_adapter
+from .merging import check_adapter, next_logits
 
 NONE = "(base)"  # the base alone, all adapters switched off
+SHIPPED = runtime.ROOT / "data" / "adapters"
+
+
+def saved(name: str, task, rows: list[dict], base: str = "smollm2-135m", steps: int = 1, r: int = 8) -> Path:
+    """The folder of a shipped adapter. Where it is not there, one trained now for a few steps on `rows`, and a line that says so.
+
+    Such an adapter shows how things work, never how good they are.
+    """
+    if (SHIPPED / name / "adapter_model.safetensors").exists():
+        return SHIPPED / name
+    place = runtime.runs_dir() / "adapters" / f"{name}-{steps}"
+    if not place.exists():
+        print(f"data/adapters/{name} is not there: training one for {steps} step(s). Its answers are worth nothing.")
+        model, tokenizer = models.load(base, four_bit=False)
+        model = models.attach_lora(model, r=r, alpha=2 * r)
+        settings = training.Settings(learning_rate=1e-3, steps=steps, batch=1, max_length=1024, checkpoint_every=0)
+        training.fit(model, tokenizer, task, rows, settings)
+        models.save_adapter(model, place, base, half=True, steps=steps)
+    return place
 
 
 def load_several(base_model, folders: dict[str, Path], base: str):
@@ -98,25 +117,23 @@ def combine(model, weights: dict[str, float], name: str, method: str = "cat") ->
 
 
 # ---------------------------------------------------------------- comparing
-def cross_matrix(model, rows: dict[str, list[dict]], answer: Callable, adapters: list[str] | None = None):
-    """Every adapter on every set of rows: (table of accuracies, {(adapter, set): Evaluation}).
+def cross_matrix(model, rows: dict[str, list[dict]], score: Callable[[object, list[dict]], float],
+                 adapters: list[str] | None = None):
+    """Every adapter on every set of rows: a table, adapters down, of what score(model, rows) gives.
 
-    answer(model, rows) -> Evaluation. adapters: default all, and the base alone last.
+    adapters: default all, and the base alone last.
     """
     import pandas as pd
 
     found = {}
     for name in adapters or [*names(model), NONE]:
         with using(model, name):
-            found |= {(name, part): answer(model, these) for part, these in rows.items()}
-    table = pd.DataFrame({part: {name: e.accuracy for (name, p), e in found.items() if p == part} for part in rows})
-    return table.rename_axis("adapter").rename_axis("tested on", axis=1), found
+            found[name] = {part: score(model, these) for part, these in rows.items()}
+    return pd.DataFrame.from_dict(found, orient="index").rename_axis("adapter").rename_axis("tested on", axis=1)
 
 
 def fingerprints(model, tokenizer, task, rows: list[dict], order: list[str]) -> dict[str, list[np.ndarray]]:
     """name -> the logits after each prompt, one entry a visit, going through the adapters in `order` (with repeats)."""
-    from .merging import next_logits
-
     seen: dict[str, list[np.ndarray]] = {}
     for name in order:
         with using(model, name):
@@ -134,8 +151,3 @@ def leakage(model, tokenizer, task, rows: list[dict], alone: dict[str, np.ndarra
     for name, logits in (alone or {}).items():
         seen[name].append(logits)
     return {name: float(max(np.abs(one - visits[0]).max() for one in visits)) for name, visits in seen.items()}
-
-
-def classify_with(tokenizer, task) -> Callable:
-    """An `answer` for `cross_matrix`: the most probable label of each row."""
-    return lambda model, rows: evaluation.classify(model, tokenizer, task, rows)

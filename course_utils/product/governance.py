@@ -24,8 +24,8 @@ SIGN_OFF = ("Developer", "Independent validator", "Model owner", "Approver (mode
 class Card:
     """What a card is made of. Empty fields are printed as gaps to fill, never left out.
 
-    metrics, memorisation: keys of recorded results, such as "04.heldout_action_reasoning", with the words to show for them.
-    tables (slices, fairness, drift): title -> DataFrame. checksums: a merged model's seal.
+    metrics, benchmarks: keys of recorded results, such as "04.heldout_action_reasoning", with the words to show for them.
+    tables (slices, fairness, memorisation, drift): title -> DataFrame or rows. checksums: a merged model's seal.
     """
 
     title: str
@@ -39,7 +39,7 @@ class Card:
     metrics: dict[str, str] = field(default_factory=dict)
     benchmarks: dict[str, str] = field(default_factory=dict)
     cost: str = ""
-    memorisation: dict[str, str] = field(default_factory=dict)
+    memorisation: dict = field(default_factory=dict)
     slices: dict = field(default_factory=dict)
     fairness: dict = field(default_factory=dict)
     drift: dict = field(default_factory=dict)
@@ -131,7 +131,7 @@ def markdown(card: Card) -> str:
         "### Benchmarks on the same rows", table(metric_rows(card.benchmarks)),
         "### Slices", _titled(card.slices),
         "### Fairness: does a name or a place move the answer?", _titled(card.fairness),
-        "### Memorisation: can it be made to repeat its training data?", table(metric_rows(card.memorisation)),
+        "### Memorisation: can it be made to repeat its training data?", _titled(card.memorisation),
         "### Limits", bullets(card.limits),
         "## 4 Ongoing monitoring", bullets(card.monitoring), "**Drift of the input**", _titled(card.drift),
         "## 5 Governance and sign-off",
@@ -144,8 +144,8 @@ def markdown(card: Card) -> str:
 def gaps(card: Card) -> list[str]:
     """What a validator would ask for next: the fields that are empty and the results that were never recorded."""
     empty = [name for name in ("purpose", "uses", "not_uses", "data", "data_licence", "soundness", "cost", "slices", "fairness",
-                               "drift", "limits", "monitoring", "checksums") if not getattr(card, name)]
-    keys = {**card.metrics, **card.benchmarks, **card.memorisation}
+                               "memorisation", "drift", "limits", "monitoring", "checksums") if not getattr(card, name)]
+    keys = {**card.metrics, **card.benchmarks}
     return empty + [row["measured"].removeprefix("see ") for row in metric_rows(keys) if row["value"] == NOT_RUN]
 
 

@@ -11,6 +11,7 @@ import os
 import re
 import shutil
 import tempfile
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -165,11 +166,14 @@ def load_merged(folder: Path, four_bit: bool = False):
 # ---------------------------------------------------------------- drift
 @dataclass
 class Form:
-    """One form of the same fine-tuned model, measured. logits: (rows, vocabulary) after each prompt, in float32."""
+    """One form of the same fine-tuned model, measured. logits: (rows, vocabulary) after each prompt, in float32.
+
+    prompt_seconds: to read one prompt; the same work in every form.
+    """
 
     name: str
     bytes: int
-    seconds: float
+    prompt_seconds: float
     answers: evaluation.Evaluation
     logits: np.ndarray
 
@@ -184,18 +188,31 @@ def next_logits(model, tokenizer, task, rows: list[dict]) -> np.ndarray:
     return np.stack(found)
 
 
-def measure(name: str, model, tokenizer, task, rows: list[dict]) -> Form:
-    """Size, time to answer and answers of one form on labelled rows."""
-    answers = evaluation.classify(model, tokenizer, task, rows, system=name)
-    return Form(name, sum(models.weight_bytes(model).values()), answers.seconds, answers,
+def prompt_seconds(model, tokenizer, task, rows: list[dict]) -> float:
+    """Median seconds to read one prompt, after one that warms up."""
+    next_logits(model, tokenizer, task, rows[:1])
+    taken = []
+    for row in rows:
+        start = time.perf_counter()
+        next_logits(model, tokenizer, task, [row])
+        taken.append(time.perf_counter() - start)
+    return float(np.median(taken))
+
+
+def measure(name: str, model, tokenizer, task, rows: list[dict], answer: Callable | None = None) -> Form:
+    """Size, speed and answers of one form. answer(model, tokenizer, rows) -> Evaluation; None takes the likeliest label."""
+    answers = (answer(model, tokenizer, rows) if answer
+               else evaluation.classify(model, tokenizer, task, rows, system=name))
+    return Form(name, sum(models.weight_bytes(model).values()), prompt_seconds(model, tokenizer, task, rows), answers,
                 next_logits(model, tokenizer, task, rows))
 
 
-def forms(adapter: Path, base: str, folder: Path, task, rows: list[dict], watch: Callable[[str], None] = print) -> list[Form]:
+def forms(adapter: Path, base: str, folder: Path, task, rows: list[dict], watch: Callable[[str], None] = print,
+          answer: Callable | None = None) -> list[Form]:
     """The same fine-tuned model in five forms, one in memory at a time; the first is what the others drift from.
 
     Unquantised base with the adapter beside it; merged; merged and saved (in `folder`, at the answering format); that in 4 bits
-    again; and the 4-bit base with the adapter beside it, as QLoRA trains it.
+    again; and the 4-bit base with the adapter beside it, as QLoRA trains it. answer: as in `measure`.
     """
     def beside(four_bit):
         model, tokenizer = models.load(base, four_bit=four_bit)
@@ -214,20 +231,20 @@ def forms(adapter: Path, base: str, folder: Path, task, rows: list[dict], watch:
     verify(folder, adapter)
     found = []
     for name, load in ways.items():
-        found.append(measure(name, *load(), task, rows))
-        watch(f"{name}: {found[-1].seconds / len(rows) * 1000:.0f} ms a row, accuracy {found[-1].answers.accuracy:.3f}")
+        found.append(measure(name, *load(), task, rows, answer))
+        watch(f"{name}: {found[-1].prompt_seconds * 1000:.0f} ms a prompt, accuracy {found[-1].answers.accuracy:.3f}")
     return found
 
 
 def drift_table(found: list[Form]):
-    """One row a form: MB, ms a row, accuracy with interval, largest logit difference from the first, share of equal answers."""
+    """One row a form: MB, ms a prompt, accuracy with interval, largest logit difference from the first, same answers."""
     import pandas as pd
 
     first, rows = found[0], []
     for form in found:
         low, high = form.answers.interval
         same = np.equal(form.answers.guess, first.answers.guess)
-        rows.append({"form": form.name, "MB": round(form.bytes / 1e6), "ms a row": round(1000 * form.seconds / form.answers.n, 1),
+        rows.append({"form": form.name, "MB": round(form.bytes / 1e6), "ms a prompt": round(1000 * form.prompt_seconds, 1),
                      "accuracy": round(form.answers.accuracy, 3), "95 % interval": f"{low:.2f} to {high:.2f}",
                      "largest logit difference": float(np.abs(form.logits - first.logits).max()),
                      "same answers": float(same.mean())})

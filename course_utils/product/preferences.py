@@ -2,14 +2,15 @@
 
 A pair is a dict with `prompt` (chat messages), `chosen` and `rejected` (texts). The loss is the lesson and stands in the
 notebook; here are the sums of log-probabilities that it is made of, and the plumbing: a fixed reference, checkpoints, resume.
+What a calculator wrote into an answer, `102>>` after `<<120*0.85=`, is read and not counted, as in fine-tuning.
 """
 
 from __future__ import annotations
 
-import gzip
 import hashlib
 import json
 import math
+import re
 import shutil
 from collections.abc import Callable
 from contextlib import contextmanager
@@ -17,12 +18,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from .. import registry, runtime, training
-from ..credit.policy import FOLDER
+from ..credit import calculator
+from ..credit.preferences import load_pairs
 from ..credit.task import CreditTask
 from ..runtime import CourseError
 
 REFERENCE = "ref"  # the name that TRL gives to its frozen copy of the adapter
-PAIRS = FOLDER / "preferences.jsonl.gz"
+SIDES = ("chosen", "rejected")
+CALCULATION = re.compile(r"(?<![\w.])(\d[\d.]*%?(?: [x/+-] \d[\d.]*%?)+) = (\d(?:[\d.]*\d)?)(%?)")
 
 
 @dataclass(frozen=True)
@@ -38,14 +41,25 @@ class Settings(training.Settings):
     beta: float = 0.1
 
 
-def pairs(place: Path = PAIRS, n: int | None = None) -> list[dict]:
-    """The course's preference pairs, with the prompt as the chat messages of the reasoning arm."""
-    try:
-        with gzip.open(place, "rt", encoding="utf-8") as file:
-            rows = [json.loads(line) for line in file]
-    except (OSError, ValueError, EOFError) as error:
-        raise CourseError(f"{runtime.short(place)} cannot be read: {error}.", "restore the file from the repository.") from error
-    task = CreditTask("reasoning")
+def marked(text: str) -> str:
+    """A reader's calculations, `6% x 120 = 7.2`, in the form that the calculator completes: `<<6/100*120=7.2>>`."""
+    def mark(found):
+        expression = found[1].replace(" x ", "*").replace(" ", "").replace("%", "" if found[3] else "/100")
+        return f"<<{expression}={found[2]}>>{found[3]}"
+
+    return CALCULATION.sub(mark, text)
+
+
+def pairs(style: str = "calculator", n: int | None = None, place: Path | None = None) -> list[dict]:
+    """The course's preference pairs, with the prompt as the chat messages of an arm of `CreditTask`.
+
+    In the calculator's form a wrong result cannot be written: the pairs with that fault are left out. n: the first n.
+    """
+    rows = load_pairs(place)
+    if style == "calculator":
+        rows = [row | {side: marked(row[side]) for side in SIDES} for row in rows]
+        rows = [row for row in rows if all(calculator.fill(calculator.emptied(row[side])) == row[side] for side in SIDES)]
+    task = CreditTask(style)
     return [row | {"prompt": task.prompt({"text": row["prompt"]})} for row in rows[:n]]
 
 
@@ -61,8 +75,18 @@ def pair_tokens(tokenizer, pair: dict, side: str) -> tuple[list[int], list[int]]
     return list(prompt), list(whole[len(prompt):])
 
 
-def log_probability(model, tokenizer, pair: dict, side: str) -> float:
-    """log p(answer | prompt): the sum over the answer's tokens. side: `chosen` or `rejected`."""
+def counted(tokenizer, answer: str, ids: list[int]) -> list[bool]:
+    """For each token of an answer (`ids`, with its end of turn): does it count, or did a calculator write it?"""
+    read = tokenizer(answer, return_offsets_mapping=True, add_special_tokens=False)
+    if ids[:len(read["input_ids"])] != read["input_ids"]:
+        raise ValueError("the answer's tokens inside the conversation are not those of the answer alone")
+    spans = calculator.filled_in(answer)
+    own = [not any(start >= a and end <= b for a, b in spans) for start, end in read["offset_mapping"]]
+    return own + [True] * (len(ids) - len(own))
+
+
+def log_probabilities(model, tokenizer, pair: dict, side: str) -> list[float]:
+    """log p of each counted token of the answer on `side`, in order, given all before it."""
     import torch
 
     prompt, answer = pair_tokens(tokenizer, pair, side)
@@ -71,7 +95,13 @@ def log_probability(model, tokenizer, pair: dict, side: str) -> float:
     with torch.no_grad():
         logits = model(input_ids=ids, logits_to_keep=len(answer) + 1).logits[0, :-1].float()
     model.train(training_now)
-    return float(logits.log_softmax(-1).gather(1, ids[0, len(prompt):, None]).sum())
+    logs = logits.log_softmax(-1).gather(1, ids[0, len(prompt):, None])[:, 0].tolist()
+    return [log for log, counts in zip(logs, counted(tokenizer, pair[side], answer), strict=True) if counts]
+
+
+def log_probability(model, tokenizer, pair: dict, side: str) -> float:
+    """log p(answer | prompt): the sum over the answer's counted tokens. side: `chosen` or `rejected`."""
+    return sum(log_probabilities(model, tokenizer, pair, side))
 
 
 @contextmanager
@@ -124,15 +154,16 @@ def fit(model, tokenizer, rows: list[dict], settings: Settings, folder: Path | N
     """Trains the adapter on preference pairs. Every call begins at the reference, or at its own last checkpoint in `folder`.
 
     The first call remembers the adapter as the reference, so running a cell again repeats the training and does not add to it.
-    The history's rows have step, loss, learning_rate, seconds, margin (by which the chosen answer's reward leads) and
-    right (share of pairs in which it leads). Raises CourseError for no pairs, a pair longer than `max_length`, equal sides, a
-    full disk, an interrupt or a loss that is not a number.
+    The history's rows have step, loss, learning_rate, seconds, chosen and rejected (rewards: beta times the change of the
+    log-probability since the reference), margin (chosen less rejected) and right (share of pairs in which chosen leads). Raises
+    CourseError for no pairs, a pair longer than `max_length`, equal sides, a full disk, an interrupt or a loss that is not a
+    number.
     """
     _check(tokenizer, rows, settings)
     remember(model)
     _copy(model, REFERENCE, "default")
     steps = settings.steps or math.ceil(settings.epochs * len(rows) / (settings.batch * settings.accumulate))
-    lengths = [max(sum(map(len, pair_tokens(tokenizer, row, side))) for side in ("chosen", "rejected")) for row in rows]
+    lengths = [max(sum(map(len, pair_tokens(tokenizer, row, side))) for side in SIDES) for row in rows]
     order = training.batch_order(lengths, settings.batch, steps * settings.batch * settings.accumulate, settings.seed)
     place = _place(folder, rows, settings, model)
     run = training.Training(tokens=sum(2 * lengths[i] for i in order))
@@ -157,7 +188,7 @@ def _check(tokenizer, rows, settings) -> None:
     for k, row in enumerate(rows):
         if row["chosen"].strip() == row["rejected"].strip():
             raise CourseError(f"Pair {k} has the same answer on both sides.", "drop that pair: it teaches nothing.")
-        longest = max(sum(map(len, pair_tokens(tokenizer, row, side))) for side in ("chosen", "rejected"))
+        longest = max(sum(map(len, pair_tokens(tokenizer, row, side))) for side in SIDES)
         if longest > settings.max_length:
             raise CourseError(f"Pair {k} has {longest} tokens; training reads at most {settings.max_length}.",
                               "shorten or drop that pair, or raise max_length in the settings.")
@@ -190,7 +221,7 @@ def _trainer(model, tokenizer, rows, settings, steps, place):
     forward = base.__dict__.get("forward")
     model.delete_adapter(REFERENCE)
     data = Dataset.from_list([{"prompt": row["prompt"], **{side: [{"role": "assistant", "content": row[side]}]
-                                                           for side in ("chosen", "rejected")}} for row in rows])
+                                                           for side in SIDES}} for row in rows])
     half = here.precision.bf16 or next(model.parameters()).dtype == torch.bfloat16
     config = DPOConfig(
         output_dir=str(place or runtime.runs_dir() / "unsaved"), max_steps=steps, learning_rate=settings.learning_rate,
@@ -206,6 +237,7 @@ def _trainer(model, tokenizer, rows, settings, steps, place):
             trainer = DPOTrainer(model=model, args=config, train_dataset=data, processing_class=tokenizer)
         for name, weights in kept.items():
             model.get_parameter(name).data = weights
+        trainer.data_collator = _counting(trainer.data_collator, tokenizer, rows)
         for noisy in (PrinterCallback, ProgressCallback):
             trainer.remove_callback(noisy)
         yield trainer
@@ -218,11 +250,31 @@ def _trainer(model, tokenizer, rows, settings, steps, place):
         model.eval()
 
 
+def _counting(collator, tokenizer, rows):
+    """TRL's collator, with the tokens that a calculator wrote taken out of `completion_mask`."""
+    import torch
+
+    known = {}
+    for row, side in ((row, side) for row in rows for side in SIDES):
+        answer = pair_tokens(tokenizer, row, side)[1]
+        known[tuple(answer)] = torch.tensor(counted(tokenizer, row[side], answer), dtype=torch.long)
+
+    def collate(entries):
+        batch = collator(entries)
+        for k, (side, entry) in enumerate((side, entry) for side in SIDES for entry in entries):
+            start, answer = len(entry["prompt_ids"]), tuple(entry[f"{side}_ids"])
+            batch["completion_mask"][k, start:start + len(answer)] *= known[answer]
+        return batch
+
+    return collate
+
+
 def _after_steps(run: training.Training, watch):
     from transformers import TrainerCallback
 
     def rewards(logs):
-        return {"margin": logs["rewards/margins"], "right": logs["rewards/accuracies"]}
+        return {"chosen": logs["rewards/chosen"], "rejected": logs["rewards/rejected"],
+                "margin": logs["rewards/margins"], "right": logs["rewards/accuracies"]}
 
     class After(TrainerCallback):
         def on_train_begin(self, args, state, control, **_):

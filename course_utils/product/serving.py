@@ -6,6 +6,7 @@ prompt's length and no limit on the queue. All three must stand in front of it b
 
 from __future__ import annotations
 
+import atexit
 import importlib.util
 import json
 import os
@@ -18,6 +19,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -125,6 +127,7 @@ def start(folder: Path, port: int | None = None, threads: int | None = None, wai
     log.parent.mkdir(parents=True, exist_ok=True)
     context = json.loads((folder / "config.json").read_text(encoding="utf-8")).get("max_position_embeddings", 2048)
     server = Server(folder, port, _launch(folder, port, threads, log), log, context)
+    atexit.register(server.stop, 2)  # a notebook that is closed leaves no server behind
     try:
         _wait(server, wait)
     except BaseException:
@@ -172,31 +175,66 @@ def ask(server: Server, messages: list[dict], max_tokens: int = 100, temperature
     The length is checked here because the server does not: it would read the whole prompt, and its memory grows with the
     square of the length.
     """
-    import openai
+    _check_size(server, messages, max_tokens)
+    with _clear_errors(server):
+        reply = server.client.chat.completions.create(model=server.model, messages=messages, max_tokens=max_tokens,
+                                                      temperature=temperature)
+    return reply.choices[0].message.content or ""
 
+
+def _check_size(server: Server, messages: list[dict], max_tokens: int) -> None:
     size = prompt_size(server, messages)
     if size + max_tokens > server.context:
         raise CourseError(
             f"The prompt has {size:,} tokens and asks for {max_tokens:,} more; the model has room for {server.context:,}.",
             "shorten the prompt, or ask for fewer tokens.")
+
+
+@contextmanager
+def _clear_errors(server: Server):
+    import openai
+
     try:
-        reply = server.client.chat.completions.create(model=server.model, messages=messages, max_tokens=max_tokens,
-                                                      temperature=temperature)
+        yield
     except openai.APIConnectionError as error:
         raise CourseError(f"The server on port {server.port} cannot be reached.", "start it again with serving.start.") from error
     except openai.APIStatusError as error:
         raise CourseError(f"The server refused the request ({error.status_code}): {error.response.text[:200]}",
                           f"read {runtime.short(server.log)}.") from error
-    return reply.choices[0].message.content or ""
 
 
-def prompt_size(server: Server, messages: list[dict]) -> int:
-    """Tokens of a prompt, as the server's own tokenizer counts them."""
+def ask_with_tool(server: Server, messages: list[dict], tool: Callable[[str], str], stop: str = "=",
+                  max_tokens: int = 400) -> str:
+    """An answer in which `tool(text so far)` writes after each `stop`: the server pauses there, this program goes on.
+
+    The server knows nothing of the tool; it reads the whole text anew after each pause. Raises CourseError as `ask` does.
+    """
+    _check_size(server, messages, max_tokens)
+    prompt = _tokenizer(server).apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
+    text, left = "", max_tokens
+    while left > 0:
+        with _clear_errors(server):
+            reply = server.client.completions.create(model=server.model, prompt=prompt + text, max_tokens=left,
+                                                     temperature=0.0, stop=[stop])
+        piece = reply.choices[0].text
+        text, left = text + piece, left - reply.usage.completion_tokens
+        if not piece.endswith(stop):
+            break
+        text += tool(text)
+    return text
+
+
+def _tokenizer(server: Server):
     if server._tokenizer is None:
         from transformers import AutoTokenizer
 
         server._tokenizer = AutoTokenizer.from_pretrained(server.folder)
-    return len(server._tokenizer.apply_chat_template(messages, add_generation_prompt=True, return_dict=True)["input_ids"])
+    return server._tokenizer
+
+
+def prompt_size(server: Server, messages: list[dict]) -> int:
+    """Tokens of a prompt, as the server's own tokenizer counts them."""
+    return len(_tokenizer(server).apply_chat_template(messages, add_generation_prompt=True, return_dict=True)["input_ids"])
 
 
 def hang_up(server: Server, messages: list[dict], max_tokens: int = 400) -> str:

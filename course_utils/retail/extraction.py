@@ -33,7 +33,7 @@ SCHEMA = _object({
     "care": _or_null({"type": "array", "items": {"enum": list(CARE)}, "minItems": 1, "maxItems": len(CARE)}),
     "price": _or_null(_object({"amount": {"type": "number", "exclusiveMinimum": 0, "maximum": 10_000_000},
                                "currency": {"type": "string", "pattern": "^[A-Z]{3}$"}}, ("amount", "currency"))),
-    "dimensions": _or_null(_object({**{side: _SIZE for side in SIDES}, "unit": {"const": "cm"}}, ("unit",))),
+    "dimensions": _or_null(_object({side: _SIZE for side in SIDES}) | {"minProperties": 1}),
 }, FIELDS)
 # What a trained model is told. It has learnt the fields; each further word would be read a thousand times for nothing.
 BRIEF = "Extract the product data as JSON."
@@ -45,7 +45,7 @@ FULL = (
     '{"wool":80,"cashmere":20}. grade: as written. origin: the country of making, in English. colour: in English. care: a '
     'list out of '
     + ", ".join(CARE) + '. price: the net unit price, such as {"amount":9.5,"currency":"EUR"}. dimensions: in cm, such as '
-    '{"length":30,"width":20,"height":10,"unit":"cm"}. Write the JSON and nothing else.')
+    '{"length":30,"width":20,"height":10}. Write the JSON and nothing else.')
 
 
 @dataclass(frozen=True)
@@ -65,16 +65,25 @@ class ExtractionTask:
 
     def answer(self, row: dict) -> str:
         """The gold as JSON on one line, without spaces: each saves a token."""
-        return written(row["gold"])
+        return written(row["gold"], row["text"])
 
     def parse(self, text: str) -> dict | None:
         """See `parse`."""
         return parse(text)
 
 
-def written(gold: dict) -> str:
-    """A gold as the model should write it: the eight keys in their order."""
-    return json.dumps({field: gold[field] for field in FIELDS}, ensure_ascii=False, separators=(",", ":"))
+def written(gold: dict, text: str = "") -> str:
+    """A gold as the model should write it: the eight keys in their order, the price with its cents where `text` has them.
+
+    To copy 9.50 is easier than to learn that it becomes 9.5; as JSON numbers the two are equal.
+    """
+    line = json.dumps({field: gold[field] for field in FIELDS}, ensure_ascii=False, separators=(",", ":"))
+    if gold["price"]:
+        amount = gold["price"]["amount"]
+        cents = f"{amount:.2f}"
+        printed = cents if cents in text.replace(",", ".") else f"{amount:.15g}"
+        line = line.replace(f'"amount":{json.dumps(amount)}', f'"amount":{printed}', 1)
+    return line
 
 
 def few_shot(train: list[dict], n: int = 3) -> ExtractionTask:

@@ -1,7 +1,8 @@
 """The rival without a model: regular expressions and word lists, written as well as an afternoon allows.
 
-Developed on the training texts. Whoever wrote the word lists had seen which values occur in all golds: a head start that
-rules for unknown suppliers would not have. They know corrections, old numbers, retail prices and linings where a pattern can.
+Developed on the training texts. They know corrections, old numbers, retail prices and linings where a pattern can. Whoever wrote
+the word lists had seen which values occur in all golds: a head start that rules for unknown suppliers would not have. So there is
+a second rival, whose lists are cut to the words that the training texts hold (`Lexicon.seen_in`).
 """
 
 from __future__ import annotations
@@ -79,11 +80,40 @@ GRADE = re.compile(r"\b" + _any(
     "[Ss]election~[AB] [Ss]ortierung~[AB] top~grade special~grade select~grade quality~[AB]") + r"(?!\w)")
 
 
-def extract(text: str) -> dict:
+class Lexicon:
+    """Word lists by name (`materials`, `colours`, `countries`): word -> the name that the gold uses."""
+
+    def __init__(self, tables: dict[str, dict[str, str]] = TABLES):
+        self.tables = {name: {word.lower(): value for word, value in table.items()} for name, table in tables.items()}
+
+    def seen_in(self, texts: list[str]) -> Lexicon:
+        """The same lists without the words that occur in none of `texts`."""
+        known = " ".join(texts).lower()
+
+        def stands(word: str) -> bool:
+            return re.search(rf"(?<![\w-]){re.escape(word)}(?!\w)", known) is not None
+
+        return Lexicon({name: {w: value for w, value in table.items() if stands(w)} for name, table in self.tables.items()})
+
+    @cache  # noqa: B019 (two or three lists in a process)
+    def pattern(self, name: str) -> str:
+        """One word of the list; a longer word is tried before a shorter one that it contains."""
+        words = sorted(self.tables[name], key=len, reverse=True)
+        return r"(?<![\w-])(?:" + "|".join(map(re.escape, words)) + r")(?!\w)"
+
+    def means(self, name: str, word: str) -> str:
+        """The name that the gold uses."""
+        return self.tables[name][word.lower()]
+
+
+ALL = Lexicon()
+
+
+def extract(text: str, words: Lexicon = ALL) -> dict:
     """The eight fields of one text, as its gold has them."""
     main = ASIDE.sub(" ", text)
-    return {"sku": sku(text), "material": material(main), "grade": grade(main), "origin": origin(text), "colour": colour(main),
-            "care": care(text), "price": price(text), "dimensions": dimensions(text)}
+    return {"sku": sku(text), "material": material(main, words), "grade": grade(main), "origin": origin(text, words),
+            "colour": colour(main, words), "care": care(text), "price": price(text), "dimensions": dimensions(text)}
 
 
 def sku(text: str) -> str | None:
@@ -102,20 +132,9 @@ def sku(text: str) -> str | None:
     return best
 
 
-@cache
-def _finder(name: str) -> re.Pattern:
-    words = sorted(TABLES[name], key=len, reverse=True)
-    return re.compile(r"(?<![\w-])(?:" + "|".join(map(re.escape, words)) + r")(?!\w)", re.I)
-
-
-@cache
-def _known(name: str, word: str) -> str:
-    return {key.lower(): value for key, value in TABLES[name].items()}[word.lower()]
-
-
-def material(text: str) -> dict | None:
+def material(text: str, words: Lexicon) -> dict | None:
     """Percentages beside names that sum to 100 (the last such list: corrections come late); else the first single material."""
-    names = _finder("materials").pattern
+    names = words.pattern("materials")
     kind = rf"(?:\s?{_any('pure virgin organic recycled combed extrafine fine wood baby italian egyptian mulberry')})*\s?"
     shares = re.findall(rf"(\d{{1,3}})\s?(?:%|percent|per cent|prozent)?\s?(?:de |di |of )?{kind}({names})", text, re.I)
     shares = shares or [(b, a) for a, b in re.findall(rf"({names})\W{{1,3}}(\d{{1,3}})\s?%", text, re.I)]
@@ -123,9 +142,9 @@ def material(text: str) -> dict | None:
         for start in range(len(shares) - size, -1, -1):
             part = shares[start:start + size]
             if sum(int(share) for share, _ in part) == 100:
-                return {_known("materials", name): int(share) for share, name in sorted(part, key=lambda p: -int(p[0]))}
-    found = _finder("materials").search(text)
-    return {_known("materials", found[0]): 100} if found and len(shares) < 2 else None
+                return {words.means("materials", name): int(share) for share, name in sorted(part, key=lambda p: -int(p[0]))}
+    found = re.search(names, text, re.I)
+    return {words.means("materials", found[0]): 100} if found and len(shares) < 2 else None
 
 
 def grade(text: str) -> str | None:
@@ -134,32 +153,32 @@ def grade(text: str) -> str | None:
     return found[0] if found else None
 
 
-def origin(text: str) -> str | None:
+def origin(text: str, words: Lexicon) -> str | None:
     """The last country or town after a word of making; else the only country named."""
     making = _any("made make knitted woven sewn blown cast poured assembled assembly produced production origin manufactured? "
                   "fabriqué\\w*",
                   "fabrication hergestellt gefertigt fertigung montiert produzione prodotto confectionné\\w* assemblé\\w* "
                   "cousu coulée? fait\\w*",
                   "kiln finished herkunft workshop werk montage origine strickerei filled")
-    places = _finder("countries").pattern
+    places = words.pattern("countries")
     told = re.findall(rf"\b{making}\b[^.;\n]{{0,45}}?({places})", text, re.I) or re.findall(rf"({places})(?: made|[- "
         rf"]production)", text, re.I)
-    named = [_known("countries", word) for word in told or _finder("countries").findall(text)]
+    named = [words.means("countries", word) for word in told or re.findall(places, text, re.I)]
     return named[-1] if told else named[0] if len(set(named)) == 1 else None
 
 
-def colour(text: str) -> str | None:
+def colour(text: str, words: Lexicon) -> str | None:
     """A colour announced as such; else the last colour word outside quotation marks, with a modifier before it."""
     plain = re.sub(r"[\"«“'„‘][^\"»”'“’\n]{2,30}[\"»”'“’]", " ", text)
-    names = rf"(?:(?:{'|'.join(MODIFIERS)}) )?{_finder('colours').pattern}"
+    names = rf"(?:(?:{'|'.join(MODIFIERS)}) )?{words.pattern('colours')}"
     sign = _any("colou?r(?:way|is)? shade farbe farbton couleur coloris colore ground surface")
     told = re.search(rf"{sign}\b(?: stays| is| code| du tube)?[:. ]*\s?({names})", plain, re.I)
     found = told[1] if told else ([m[0] for m in re.finditer(names, plain, re.I)] or [None])[-1]
     if found is None:
         return None
-    base = _finder("colours").search(found)[0]
+    base = re.search(words.pattern("colours"), found, re.I)[0]
     modifier = found.lower().removesuffix(base.lower()).strip()
-    return " ".join(filter(None, [modifier, _known("colours", base)]))
+    return " ".join(filter(None, [modifier, words.means("colours", base)]))
 
 
 def care(text: str) -> list[str] | None:
@@ -200,7 +219,7 @@ def dimensions(text: str) -> dict | None:
         sides = {"length": max(first, second), "width": min(first, second)} | ({"height": third} if third else {})
     if not sides and (one := ALONE.search(plain)):
         sides = {"length": _cm(one["n"], one["unit"])}
-    return {**{k: sides[k] for k in SIDE if k in sides}, "unit": "cm"} if sides else None
+    return {k: sides[k] for k in SIDE if k in sides} or None
 
 
 def _cm(written: str, unit: str | None) -> float:
@@ -217,15 +236,15 @@ def _sides(text: str, common: str) -> dict:
                     found.setdefault(side, []).append((one.start("n"), _cm(one["n"], one["unit"] or common)))
     flat = list(dict(sorted(found.get("length", []) + found.get("width", []))).values())[:2]
     sides = {"height": found["height"][0][1]} if "height" in found else {}
-    if len(flat) == 1:
-        sides["length" if "length" in found else "width"] = flat[0]
+    if len(flat) == 1:  # a width is called so only where it is the only side
+        sides["length" if "length" in found or sides else "width"] = flat[0]
     if len(flat) > 1:
         sides |= {"length": max(flat), "width": min(flat)}
     return sides
 
 
-def system(rows: list[dict]) -> Extraction:
+def system(rows: list[dict], words: Lexicon = ALL, name: str = "regular expressions") -> Extraction:
     """The rules' answers to `rows`."""
     start = time.perf_counter()
-    answers = [extract(row["text"]) for row in rows]
-    return Extraction("regular expressions", rows, answers, time.perf_counter() - start)
+    answers = [extract(row["text"], words) for row in rows]
+    return Extraction(name, rows, answers, time.perf_counter() - start)

@@ -14,6 +14,7 @@ import numpy as np
 from .data import HOUSES
 
 ARDEVAUX, SOLENNE = HOUSES.values()
+NEITHER = "a plain description"
 
 
 @dataclass(frozen=True)
@@ -102,10 +103,11 @@ def without_facts(text: str, facts: dict[str, str]) -> str:
 
 
 class StyleClassifier:
-    """TF-IDF of words and word pairs with logistic regression: which house wrote this?
+    """TF-IDF of words and word pairs with logistic regression: which house wrote this, or neither?
 
     Trained on texts that no adapter saw; facts are masked and punctuation is not read, so that neither the goods nor
-    one habitual question mark decides.
+    one habitual question mark decides. The third class are the plain descriptions: between two houses alone a mere copy of the
+    facts would be taken for one of them.
     """
 
     def __init__(self, parts: dict[str, dict[str, list[dict]]]):
@@ -114,12 +116,13 @@ class StyleClassifier:
         from sklearn.pipeline import make_pipeline
 
         rows = [(row, house) for house, part in parts.items() for row in part["classifier"]]
+        texts = [(row["text"], row, house) for row, house in rows] + [(row["plain"], row, NEITHER) for row, _ in rows]
         features = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True)
         self.model = make_pipeline(features, LogisticRegression(C=10, max_iter=1000))
-        self.model.fit([without_facts(row["text"], row["facts"]) for row, _ in rows], [house for _, house in rows])
+        self.model.fit([without_facts(text, row["facts"]) for text, row, _ in texts], [house for *_, house in texts])
 
     def houses(self, texts: list[str], rows: list[dict]) -> list[str]:
-        """The house each text is taken for. rows: whose facts to mask."""
+        """The house each text is taken for, or NEITHER. rows: whose facts to mask."""
         masked = [without_facts(text, row["facts"]) for text, row in zip(texts, rows, strict=True)]
         return [str(house) for house in self.model.predict(masked)]
 

@@ -67,6 +67,19 @@ class Grammar:
             raise ValueError(matcher.get_error())
         return matcher
 
+    def next_tokens(self, so_far: list[int]) -> list[int]:
+        """The tokens that may follow `so_far`. Raises ValueError where `so_far` itself leaves the schema."""
+        matcher = self.start()
+        for token in so_far:
+            if not matcher.consume_token(token):
+                raise ValueError("these tokens are no beginning of a valid answer")
+        return np.flatnonzero(allowed(matcher)).tolist()
+
+
+def allowed(matcher) -> np.ndarray:
+    """(vocabulary,) 1 for each token that the grammar allows next, rounded up to whole bytes."""
+    return np.unpackbits(np.frombuffer(matcher.compute_bitmask(), np.uint8), bitorder="little")
+
 
 class Allowed:
     """A logits processor (transformers) that forbids every token the grammar does not allow next. prompt: its width in tokens."""
@@ -85,9 +98,8 @@ class Allowed:
         self.read = input_ids.shape[1]
         for i, matcher in enumerate(self.matchers):
             if not matcher.is_stopped():
-                bits = np.unpackbits(np.frombuffer(matcher.compute_bitmask(), np.uint8), bitorder="little")
-                allowed = torch.zeros(scores.shape[1], dtype=torch.bool)
+                bits, may = allowed(matcher), torch.zeros(scores.shape[1], dtype=torch.bool)
                 size = min(len(bits), scores.shape[1])
-                allowed[:size] = torch.from_numpy(bits[:size].astype(bool))
-                scores[i].masked_fill_(~allowed.to(scores.device), float("-inf"))
+                may[:size] = torch.from_numpy(bits[:size].astype(bool))
+                scores[i].masked_fill_(~may.to(scores.device), float("-inf"))
         return scores

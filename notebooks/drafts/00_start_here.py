@@ -63,11 +63,10 @@ print(f"this machine: {speed:.0f} billion multiplications and additions a second
 # %% tags=["reveal"]
 import pandas as pd
 
-TITLES = {"01": "A tiny GPT: how does a language model work?", "02": "LoRA and 4 bits: why is fine-tuning cheap?",
-          "03": "QLoRA sentiment: one job done well", "04": "Credit risk: reasoning, not just labels",
-          "05": "Prompt, RAG, fine-tune or train?", "06": "From adapter to product", "07": "Your own data: retail and luxury"}
+from course_utils.diagrams import COURSE
+
 rows = []
-for number, title in TITLES.items():
+for number, title in list(COURSE.items())[1:]:
     found = results.entries(number).get("laptop_minutes")
     minutes = found["value"] if found else None
     scaled = minutes and minutes * max(1, reference["value"] / speed)
@@ -165,7 +164,7 @@ costs.explore()
 # %%
 from course_utils import diagrams
 
-style.show(diagrams.course_map(TITLES), "Seven notebooks as boxes: 01 to 04 are the core, 05 to 07 build on them; 00 leads to all.")
+style.show(diagrams.course_map(), "Seven notebooks as boxes: 01 to 04 are the core, 05 to 07 build on them; 00 leads to all.")
 
 # %% [markdown]
 # - **An hour**: this notebook, then 03.

@@ -1,4 +1,4 @@
-"""Floor 4: read what a learner brings: CSV from any spreadsheet, JSON Lines, chats, in any usual encoding.
+"""Read what a learner brings: CSV from any spreadsheet, JSON Lines, chats, in any usual encoding.
 
 Cells are read as text and never as formulas. Nothing is dropped in silence: rows without a target are kept for the audit to name,
 and lines that cannot be read are counted in the notes.
@@ -15,7 +15,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from .runtime import CourseError
+from ..runtime import CourseError
 
 TEXTS = ("text", "prompt", "instruction", "input", "question", "sentence", "message", "review", "comment", "description",
          "content", "body", "utterance", "query", "texte", "testo", "kommentar", "nachricht")
@@ -50,6 +50,8 @@ def read(path: str | Path, text: str | None = None, target: str | None = None) -
     """
     path = Path(path)
     try:
+        if path.stat().st_size > LARGEST:
+            raise CourseError(f"{path} is larger than {LARGEST / 1e9:.0f} GB.", "cut it to the rows you need.")
         raw = path.read_bytes()
     except OSError as error:
         raise CourseError(f"{path} cannot be read ({type(error).__name__}).", "check its name and folder.") from error

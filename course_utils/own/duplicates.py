@@ -1,4 +1,4 @@
-"""Floor 4: texts that are nearly each other: the Jaccard likeness of their word pairs, exact, by sparse matrices.
+"""Texts that are nearly each other: the Jaccard likeness of their word pairs, exact, by sparse matrices.
 
 MinHash (datasketch) estimates the same figure and pays off beyond some hundred thousand texts; up to the 20,000 compared here
 the exact product takes seconds and needs no further package.

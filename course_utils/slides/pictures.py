@@ -16,9 +16,10 @@ from pathlib import Path
 
 import numpy as np
 
-from . import credit_slides, diagrams, figures, notebooks, registry, results, style
-from .runtime import CourseError
-from .style import PALETTE
+from .. import diagrams, figures, notebooks, registry, results, style
+from ..runtime import CourseError
+from ..style import PALETTE
+from . import choosing, credit, governing
 
 SIZE = (9.8, 4.2)
 
@@ -37,7 +38,7 @@ def taken(number: str, alt: str) -> bytes:
     for output in _outputs(number):
         if "image/png" in output.get("data", {}) and output.metadata["image/png"]["alt"].startswith(alt):
             return base64.b64decode(output["data"]["image/png"])
-    raise CourseError(f"Notebook {number} has no picture {alt!r}.", "correct its name in course_utils/slide_figures.py.")
+    raise CourseError(f"Notebook {number} has no picture {alt!r}.", "correct its name in course_utils/slides/pictures.py.")
 
 
 def attention() -> bytes:
@@ -263,7 +264,7 @@ TAKEN = {  # name -> the notebook and the beginning of its picture's alt text
 DRAWN = (attention, samples, counting, yardstick, forgetting, phrasebank, distillation, examples, adapters, memory, sizes, nf4,
          diagrams.ladder, diagrams.agent,
          diagrams.guess, diagrams.tokens, diagrams.look, diagrams.gpt, diagrams.pipeline, diagrams.choose,
-         diagrams.teacher, diagrams.merge, diagrams.stack, *credit_slides.DRAWN)
+         diagrams.teacher, diagrams.merge, diagrams.stack, *credit.DRAWN, *choosing.DRAWN, *governing.DRAWN)
 FIGURES = {draw.__name__: draw for draw in DRAWN} | {"lora_2": lambda: figures.lora_layer(2)}
 FIGURES |= {name: lambda place=place: taken(*place) for name, place in TAKEN.items()}
 

@@ -1,8 +1,8 @@
-"""Floor 4: look before you train. An audit of any data set of two columns, and a verdict: go, fix or stop.
+"""Look before you train. An audit of any data set of two columns, and a verdict: go, fix or stop.
 
 `audit(rows)` reads rows with `text` and `target`; nothing is changed, dropped or executed. Each check gives a Finding with its
 level: ok, note (read it), fix (repair it, then train) or stop (training on this would teach or measure the wrong thing).
-`audit_checks` holds the checks and their thresholds, which leave the course's own data at "go"; `audit_report` makes one page.
+`checks` holds the checks and their thresholds, which leave the course's own data at "go"; `report` makes one page.
 """
 
 from __future__ import annotations
@@ -11,11 +11,10 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from . import audit_checks as check
-from . import personal_data
-from .audit_checks import LEVELS, Finding, is_labels
-from .near_duplicates import near_pairs
-from .runtime import CourseError
+from ..runtime import CourseError
+from . import checks, personal
+from .checks import LEVELS, Finding, is_labels
+from .duplicates import near_pairs
 
 
 @dataclass
@@ -45,15 +44,11 @@ class Audit:
 
     def finding(self, name: str) -> Finding:
         """The finding of one check. Raises KeyError."""
-        return next((f for f in self.findings if f.check == name), None) or _missing(name)
+        return {f.check: f for f in self.findings}[name]
 
     def __str__(self):
         order = sorted(self.findings, key=lambda f: -LEVELS.index(f.level))
         return "\n".join([f"{self.name}: {len(self.rows):,} rows. Verdict: {self.verdict.upper()}", *map(str, order)])
-
-
-def _missing(name):
-    raise KeyError(name)
 
 
 def audit(rows: list[dict], name: str = "data", parts: list[str] | None = None, count_tokens: Callable[[str], int] | None = None,
@@ -68,16 +63,17 @@ def audit(rows: list[dict], name: str = "data", parts: list[str] | None = None, 
     if parts is not None and len(parts) != len(rows):
         raise CourseError(f"{len(parts)} parts for {len(rows)} rows.", "name one part (such as train or test) for each row.")
     kinds = Counter(t for t in targets if t.strip()) if (is_labels(targets) if labels is None else labels) else None
-    measure = count_tokens or (lambda text: round(check.TOKENS_A_CHARACTER * len(text)) + 1)
+    measure = count_tokens or (lambda text: round(checks.TOKENS_A_CHARACTER * len(text)) + 1)
     lengths = [measure(text) + measure(target) for text, target in zip(texts, targets, strict=True)]
-    pairs, nearest, compared = near_pairs(texts, check.SAMPLE)
-    found, places = personal_data.count([f"{a}\n{b}" for a, b in zip(texts, targets, strict=True)])
+    pairs, nearest, compared = near_pairs(texts, checks.SAMPLE)
+    found, places = personal.count([f"{a}\n{b}" for a, b in zip(texts, targets, strict=True)])
     findings = [
-        check.size(texts), check.empty(texts, targets), *check.repeated(texts, targets), check.near(pairs, len(texts), compared),
-        *check.balance(kinds, targets), check.numbers(texts, targets, kinds), check.given_away(texts, targets, kinds),
-        check.long(lengths, context, count_tokens is None), check.leakage(texts, parts, pairs),
-        check.personal(found, places, len(texts)), *check.formatting(texts, targets, kinds), check.languages(texts),
-        check.licensed(licence)]
+        checks.size(texts), checks.empty(texts, targets), *checks.repeated(texts, targets),
+        checks.near(pairs, len(texts), compared),
+        *checks.balance(kinds, targets), checks.numbers(texts, targets, kinds), checks.given_away(texts, targets, kinds),
+        checks.long(lengths, context, count_tokens is None), checks.leakage(texts, parts, pairs),
+        checks.personal(found, places, len(texts)), *checks.formatting(texts, targets, kinds), checks.languages(texts),
+        checks.licensed(licence)]
     return Audit(name, rows, [f for f in findings if f], kinds, lengths, context, nearest, found, licence)
 
 

@@ -1,11 +1,12 @@
-"""Floor 5: a form around `own_data`, for JupyterLab (ipywidgets 8), Colab (ipywidgets 7) and anything between."""
+"""A form around `pipeline`, for JupyterLab (ipywidgets 8), Colab (ipywidgets 7) and anything between."""
 
 from __future__ import annotations
 
 import html
 
-from . import audit_report, own_data, own_files, runtime
-from .runtime import CourseError
+from .. import runtime, training
+from ..runtime import CourseError
+from . import card, files, pipeline, report
 
 
 def uploaded(value) -> tuple[str, bytes]:
@@ -23,9 +24,9 @@ def uploaded(value) -> tuple[str, bytes]:
 
 def from_colab() -> tuple[str, bytes]:
     """Asks for a file through Colab's own dialogue."""
-    from google.colab import files
+    from google.colab import files as dialogue
 
-    chosen = files.upload()
+    chosen = dialogue.upload()
     return uploaded({name: {"content": content} for name, content in chosen.items()})
 
 
@@ -61,35 +62,34 @@ class Form:
 
     def take(self, name: str, content: bytes) -> None:
         """Reads a file and fills the two menus with its columns."""
-        self.file, self.content = own_files.from_bytes(name, content), content
+        self.file, self.content = files.from_bytes(name, content), content
         for menu, chosen in zip((self.text, self.target), self.file.chosen, strict=True):
             menu.options = self.file.columns
             menu.value = chosen
         print(self.file)
 
-    def chosen(self) -> own_files.OwnFile:
+    def chosen(self) -> files.OwnFile:
         """The file, read with the columns of the menus."""
         if self.file is None:
             raise CourseError("No file was chosen yet.", "press the upload button and pick a CSV or JSONL file.")
         if self.text.value == self.target.value:
             raise CourseError("Text and target are the same column.", "choose two different ones.")
-        return own_files.from_bytes(self.file.name, self.content, self.text.value, self.target.value)
+        return files.from_bytes(self.file.name, self.content, self.text.value, self.target.value)
 
     def audit(self) -> None:
         """Shows the audit's page."""
         from IPython.display import HTML, display
 
-        job = own_data.prepare(self.chosen(), licence=self.licence.value)
-        page = html.escape(audit_report.page(job.audit), quote=True)
+        job = pipeline.prepare(self.chosen(), licence=self.licence.value)
+        page = html.escape(report.page(job.audit), quote=True)
         display(HTML(f'<iframe title="audit" style="width:100%;height:38em;border:0" srcdoc="{page}"></iframe>'))
         self.train.disabled = job.audit.verdict == "stop"
 
     def run(self) -> None:
         """Trains and tests; prints the card and where the zip is."""
-        self.outcome = own_data.run(self.chosen(), instruction=self.told.value, licence=self.licence.value)
-        for s in self.outcome["scores"]:
-            print(f"{s['system']:28s} {s['accuracy']:.2f} ({s['low']:.2f} to {s['high']:.2f})")
-        print("To take home:", self.outcome["zip"])
+        self.outcome = pipeline.run(self.chosen(), instruction=self.told.value, licence=self.licence.value,
+                                    watch=training.progress(10))
+        print(card.lines(self.outcome))
 
     def _ipython_display_(self):
         from IPython.display import display

@@ -1,4 +1,4 @@
-"""Floor 5: the audit on one page, with three pictures: what the targets are, how long rows are, how alike texts are.
+"""The audit on one page, with three pictures: what the targets are, how long rows are, how alike texts are.
 
 Everything that came from the data is escaped, and likely personal data in examples is masked: the page may be passed on.
 """
@@ -12,10 +12,11 @@ from pathlib import Path
 
 import numpy as np
 
-from . import personal_data, runtime
+from .. import runtime
+from ..style import PALETTE
+from . import personal
 from .audit import Audit
-from .near_duplicates import LIKE
-from .style import PALETTE
+from .duplicates import LIKE
 
 COLOURS = {"ok": PALETTE["green"], "note": PALETTE["blue"], "fix": PALETTE["yellow"], "stop": PALETTE["orange"]}
 SAYS = {"go": "Nothing found that speaks against training.", "fix": "Repair what is listed first; training is possible.",
@@ -83,8 +84,9 @@ def pictures(audit: Audit) -> dict[str, object]:
     """Alt text -> figure."""
     over = sum(n > audit.context for n in audit.lengths)
     near = sum(x >= LIKE for x in audit.likeness)
-    what = f"{len(audit.labels)} labels" if audit.labels is not None else "target lengths"
-    return {f"Bars of {what}.": targets(audit), f"Histogram of row lengths in tokens; {over} beyond the limit.": lengths(audit),
+    what = (f"Bars of rows by label, {len(audit.labels)} labels in all." if audit.labels is not None
+            else "Histogram of the targets' lengths in characters.")
+    return {what: targets(audit), f"Histogram of row lengths in tokens; {over} beyond the limit.": lengths(audit),
             f"Histogram of each text's likeness to its nearest other; {near} texts above {LIKE}.": alike(audit)}
 
 
@@ -121,7 +123,7 @@ def _examples(audit: Audit) -> str:
 
 
 def _short(text: str, most: int = 160) -> str:
-    text = " ".join(personal_data.masked(text).split())
+    text = " ".join(personal.masked(text).split())
     return text if len(text) <= most else text[:most - 1] + "…"
 
 

@@ -9,15 +9,16 @@ import json
 import re
 from pathlib import Path
 
-from . import ledger, results, slide_figures, slides
-from .runtime import CourseError
+from .. import ledger, results
+from ..runtime import CourseError
+from . import building, pictures
 
-ALLOWED = slides.FOLDER / "allowed.json"
+ALLOWED = building.FOLDER / "allowed.json"
 TIME = re.compile(r"^\[(\d+) min\]")
 # A number that a reader may take for a result: 10 and above, any decimal, percentage, multiple or size such as 3B.
 NUMBER = re.compile(r"(?<![\w./])[-+]?\d+(?:[,.]\d+)*(?:[BMKx×]|\s?%)?(?![\w])")
 HARMLESS = re.compile(r"^\d$|^0\d$|^(19|20)\d\d$")  # one digit, a notebook's number, a year
-NOT_PROSE = (results.MARK, ledger.MARK, slides.MARKS, re.compile(r"^```.*?^```", re.M | re.S), re.compile(r"`[^`]*`"),
+NOT_PROSE = (results.MARK, ledger.MARK, building.MARKS, re.compile(r"^```.*?^```", re.M | re.S), re.compile(r"`[^`]*`"),
              re.compile(r"\]\([^)]*\)"), re.compile(r"\[\d+ min\]"), re.compile(r"\b[Ss]ections? \d+"))
 
 
@@ -47,13 +48,13 @@ def text(path: Path) -> list[str]:
     raw = path.read_text(encoding="utf-8")
     allowed = json.loads(ALLOWED.read_text(encoding="utf-8")).get(path.stem, {})
     try:
-        found = [] if slides.rendered(path) == raw else ["numbers or verdicts are stale: python -m course_utils.slides render"]
+        found = [] if building.rendered(path) == raw else ["numbers or verdicts are stale: python -m course_utils.slides render"]
     except CourseError as error:
         found = [error.what]
     found += [f"{n!r} is typed in: mark it as a result, or give its phrase and source in {ALLOWED.name}"
               for n in dict.fromkeys(unmarked_numbers(raw, allowed))]
     found += [f"{phrase!r} in {ALLOWED.name} is no longer used" for phrase in allowed if phrase not in prose(raw)]
-    if not TIME.match(slides.head_notes(raw)):
+    if not TIME.match(building.head_notes(raw)):
         found.append("the title slide has no notes with a time")
     slide_list = parts(raw)
     if not 19 <= len(slide_list) <= 24:
@@ -65,10 +66,10 @@ def _slide(body: str) -> list[str]:
     notes = re.search(r"^::: notes\n(.*?)\n:::$", body, re.M | re.S)
     if notes is None or not TIME.match(notes[1]) or len(notes[1].split()) < 25:
         return ["no notes of 25 words or more that start with a time, as in [2 min]"]
-    shown = slides.cleaned(body.replace(notes[0], ""))
-    found = [f"picture {m['name']!r} has no alt text of 30 characters or more" for m in slides.IMAGE.finditer(shown)
+    shown = building.cleaned(body.replace(notes[0], ""))
+    found = [f"picture {m['name']!r} has no alt text of 30 characters or more" for m in building.IMAGE.finditer(shown)
              if len(m["alt"]) < 30]
-    if shown.count("![") != len(slides.IMAGE.findall(shown)):
+    if shown.count("![") != len(building.IMAGE.findall(shown)):
         found.append("a picture that is not figures/NAME.png")
     words = re.sub(r"!\[.*?\]\(.*?\)|[|:#*\-]", " ", shown).split()
     return found + ([f"{len(words)} words on the slide; 70 at most"] if len(words) > 70 else [])
@@ -81,9 +82,9 @@ def minutes(path: Path) -> int:
 
 def figures(path: Path) -> list[str]:
     """Pictures of the deck that are unknown, missing in runs/slides/figures, or stale."""
-    names = sorted({m["name"] for m in slides.IMAGE.finditer(slides.cleaned(path.read_text(encoding="utf-8")))})
+    names = sorted({m["name"] for m in building.IMAGE.finditer(building.cleaned(path.read_text(encoding="utf-8")))})
     try:
-        found = slide_figures.stale(names, slides.place() / "figures")
+        found = pictures.stale(names, building.place() / "figures")
     except CourseError as error:
         return [error.what]
     return [f"picture {name!r} is missing or stale: build again" for name in found]
@@ -134,7 +135,7 @@ def page(file: Path, shots: Path | None = None) -> list[str]:
 
     found: list[str] = []
     with sync_playwright() as play:
-        window = slides.browser(play)
+        window = building.browser(play)
         view = window.new_context(offline=True, viewport={"width": 1280, "height": 720}).new_page()
         view.on("requestfailed", lambda request: found.append(f"asks the network for {request.url[:80]}"))
         view.on("pageerror", lambda error: found.append(f"script error: {str(error)[:80]}"))

@@ -1,4 +1,4 @@
-"""Floor 5: bring your own data. Two columns -> audit -> split -> train at the machine's scale -> test -> adapter, card, zip.
+"""Bring your own data. Two columns -> audit -> split -> train at the machine's scale -> test -> adapter, card, zip.
 
 `run(path)` does it all and goes on where it was interrupted. Labels are scored by the model's own label probabilities; free texts
 are written and compared. Whatever the machine has no time for is left out by a stated rule, and said.
@@ -13,21 +13,10 @@ from collections import Counter
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from . import (
-    answering,
-    audit,
-    audit_checks,
-    audit_report,
-    evaluation,
-    models,
-    near_duplicates,
-    own_files,
-    results,
-    runtime,
-    statistics,
-    training,
-)
-from .runtime import CourseError
+from .. import answering, evaluation, models, results, runtime, statistics, training
+from ..runtime import CourseError
+from . import card, checks, duplicates, files, report
+from .audit import Audit, audit
 
 MODEL = {"quick": "smollm2-135m", "laptop": "smollm2-135m", "colab": "gemma-3-1b-it"}
 # What fits the minutes: tokens read in training, rows tested, longest row, tokens written in an answer.
@@ -61,7 +50,7 @@ class Job:
     """A learner's data, ready to train: the audit, the parts, the Task, and what was left out and why."""
 
     name: str
-    audit: audit.Audit
+    audit: Audit
     parts: dict[str, list[dict]]
     task: evaluation.LabelTask | TextTask
     labels: dict[str, str] | None  # what the model writes -> the learner's own label
@@ -74,21 +63,21 @@ class Job:
 
 
 # ---------------------------------------------------------------- preparing
-def prepare(source: str | Path | list[dict] | own_files.OwnFile, name: str = "", text: str | None = None,
+def prepare(source: str | Path | list[dict] | files.OwnFile, name: str = "", text: str | None = None,
             target: str | None = None, instruction: str = "", licence: str = "", tokenizer=None) -> Job:
     """Reads, audits and splits. source: a file, or rows with `text` and `target`. Nothing is trained.
 
     Texts that are the same or nearly so stay in one part. Rows with an empty cell and rows too long for the machine are left out
     and counted in `notes`. Raises CourseError for a file that cannot be used.
     """
-    given = own_files.read(source, text, target) if isinstance(source, str | Path) else source
-    rows = given.rows if isinstance(given, own_files.OwnFile) else given
-    name = name or (Path(given.name).stem if isinstance(given, own_files.OwnFile) else "own data")
-    notes = list(given.notes) if isinstance(given, own_files.OwnFile) else []
+    given = files.read(source, text, target) if isinstance(source, str | Path) else source
+    rows = given.rows if isinstance(given, files.OwnFile) else given
+    name = name or (Path(given.name).stem if isinstance(given, files.OwnFile) else "own data")
+    notes = list(given.notes) if isinstance(given, files.OwnFile) else []
     longest = BUDGET[runtime.scale()][2]
     count = (lambda words: len(tokenizer.encode(words))) if tokenizer and len(rows) <= 20_000 else None
-    report = audit.audit(rows, name, count_tokens=count, context=longest, licence=licence)
-    kept = [{"id": i, **row} for i, (row, size) in enumerate(zip(rows, report.lengths, strict=True))
+    audited = audit(rows, name, count_tokens=count, context=longest, licence=licence)
+    kept = [{"id": i, **row} for i, (row, size) in enumerate(zip(rows, audited.lengths, strict=True))
             if row["text"].strip() and row["target"].strip() and size <= longest - 60]
     if len(kept) < len(rows):
         gone = f"{len(rows) - len(kept):,} of {len(rows):,}"
@@ -96,7 +85,7 @@ def prepare(source: str | Path | list[dict] | own_files.OwnFile, name: str = "",
     if len(kept) < NEEDED:
         raise CourseError(f"{len(kept)} rows can be used; {NEEDED} are the least. {notes[-1] if notes else ''}".strip(),
                           "collect more rows (50 or more), or shorten the texts.")
-    kinds = sorted({row["target"] for row in kept}) if report.labels is not None else None
+    kinds = sorted({row["target"] for row in kept}) if audited.labels is not None else None
     if kinds is not None and len(kinds) < 2:
         raise CourseError(f"Every row has the same target, {kinds[0]!r}: nothing to learn.", "add rows with other labels.")
     task, names = _task(kinds, instruction, tokenizer)
@@ -104,7 +93,7 @@ def prepare(source: str | Path | list[dict] | own_files.OwnFile, name: str = "",
     parts = _split(kept)
     content = json.dumps([[row["text"], row["target"]] for row in rows] + [task.instruction])
     folder = runtime.runs_dir() / "own" / f"{_safe(name)}-{hashlib.sha256(content.encode()).hexdigest()[:8]}"
-    return Job(name, report, parts, task, names, folder, notes)
+    return Job(name, audited, parts, task, names, folder, notes)
 
 
 def _safe(name: str) -> str:
@@ -132,10 +121,10 @@ def _task(kinds: list[str] | None, instruction: str, tokenizer):
 def _split(rows: list[dict]) -> dict[str, list[dict]]:
     """70 % train, 10 % validation, 20 % test by the hash of a family of alike texts, evenly over labels."""
     rows = sorted(rows, key=lambda r: hashlib.sha256((r["text"] + r["target"]).encode()).hexdigest())
-    pairs, _, _ = near_duplicates.near_pairs([row["text"] for row in rows])
+    pairs, _, _ = duplicates.near_pairs([row["text"] for row in rows])
     seen: dict[str, int] = {}
-    pairs += [(seen[key], i) for i, row in enumerate(rows) if seen.setdefault(key := audit_checks.tidy(row["text"]), i) != i]
-    family = near_duplicates.families(len(rows), pairs)
+    pairs += [(seen[key], i) for i, row in enumerate(rows) if seen.setdefault(key := checks.tidy(row["text"]), i) != i]
+    family = duplicates.families(len(rows), pairs)
     groups: dict[int, list[dict]] = {}
     for row, number in zip(rows, family, strict=True):
         groups.setdefault(number, []).append(row)
@@ -157,10 +146,10 @@ def run(source, name: str = "", text: str | None = None, target: str | None = No
     model_name = MODEL[runtime.scale()]
     model, tokenizer = models.load(model_name)
     job = prepare(source, name, text, target, instruction, licence, tokenizer)
-    report = audit_report.save(job.audit, job.folder)
+    page = report.save(job.audit, job.folder)
     say(job)
     if job.audit.verdict == "stop" and not despite_stop:
-        raise CourseError(f"The audit says stop: {job.audit.reasons[0].what} The report is {runtime.short(report)}.",
+        raise CourseError(f"The audit says stop: {job.audit.reasons[0].what} The report is {runtime.short(page)}.",
                           job.audit.reasons[0].next_action or "repair the data and run again.")
     done = job.folder / f"outcome-{runtime.scale()}.json"
     if done.exists():
@@ -175,7 +164,7 @@ def run(source, name: str = "", text: str | None = None, target: str | None = No
     outcome = {"name": job.name, "model": model_name, "rows": len(rows), "tested": len(test), "tokens": trained.tokens,
                "train_seconds": round(trained.seconds, 1), "loss": trained.loss, "scale": runtime.scale(),
                "device": runtime.machine().name, "verdict": job.audit.verdict, "settings": asdict(settings), "scores": scores,
-               "notes": job.notes, "report": runtime.short(report)}
+               "notes": job.notes, "report": runtime.short(page)}
     outcome["zip"] = runtime.short(_pack(job, model, model_name, outcome))
     results.write_json(done, outcome)
     return outcome
@@ -196,7 +185,7 @@ def _plan(job: Job, tokenizer) -> tuple[list[dict], training.Settings]:
 
 def _line(system: str, right: list[float], **more) -> dict:
     low, high = statistics.accuracy_interval(int(sum(right)), len(right))
-    return {"system": system, "accuracy": sum(right) / len(right), "low": low, "high": high, **more}
+    return {"system": system, "n": len(right), "accuracy": sum(right) / len(right), "low": low, "high": high, **more}
 
 
 def _test_labels(job, model, tokenizer, train, test) -> list[dict]:
@@ -218,11 +207,13 @@ def _test_labels(job, model, tokenizer, train, test) -> list[dict]:
 
 
 def _test_texts(job, model, tokenizer, train, test) -> list[dict]:
-    limit = BUDGET[runtime.scale()][3]
-    written = {"fine-tuned": [w.text for w in answering.write(model, tokenizer, job.task, test, 16, limit)]}
-    with model.disable_adapter():
-        few = test[:max(4, len(test) // 4)]
-        before = [w.text for w in answering.write(model, tokenizer, job.task, few, 16, limit)]
+    def answers(dense, rows):  # dense copies write several times faster than four bits
+        return [w.text for w in answering.write(dense, tokenizer, job.task, rows, 16, BUDGET[runtime.scale()][3])]
+
+    few = test[:max(4, len(test) // 4)]  # an untrained model seldom stops by itself: it gets a quarter of the rows
+    written = {"fine-tuned": answers(models.merged(model), test)}
+    untrained, _ = models.load(model.course_name, four_bit=False, dtype=runtime.answering_dtype(runtime.machine()))
+    before = answers(untrained, few)
     rivals = {"most frequent target": [Counter(r["target"] for r in train).most_common(1)[0][0]] * len(test),
               "target of the likest text": nearest(train, test)}
     lines = [_text_line("untrained", before, few)]
@@ -230,7 +221,7 @@ def _test_texts(job, model, tokenizer, train, test) -> list[dict]:
 
 
 def _text_line(system, texts, rows) -> dict:
-    exact = [float(audit_checks.tidy(a) == audit_checks.tidy(r["target"])) for a, r in zip(texts, rows, strict=True)]
+    exact = [float(checks.tidy(a) == checks.tidy(r["target"])) for a, r in zip(texts, rows, strict=True)]
     return _line(system, exact, word_f1=sum(word_f1(a, r["target"]) for a, r in zip(texts, rows, strict=True)) / len(rows))
 
 
@@ -245,7 +236,7 @@ def nearest(train: list[dict], test: list[dict]) -> list[str]:
 
 def word_f1(given: str, wanted: str) -> float:
     """F1 of the words that two texts share, each counted as often as it occurs (Rajpurkar et al., 2016)."""
-    a, b = Counter(audit_checks.tidy(given).split()), Counter(audit_checks.tidy(wanted).split())
+    a, b = Counter(checks.tidy(given).split()), Counter(checks.tidy(wanted).split())
     shared = sum((a & b).values())
     return 2 * shared / max(1, sum(a.values()) + sum(b.values()))
 
@@ -254,51 +245,12 @@ def word_f1(given: str, wanted: str) -> float:
 def _pack(job: Job, model, model_name: str, outcome: dict) -> Path:
     adapter = models.save_adapter(model, job.folder / "adapter", model_name, half=True, task=job.task.name,
                                   instruction=job.task.instruction, labels=job.labels)
-    card = job.folder / "README.md"
-    with runtime.clear_disk_errors(card):
-        card.write_text(card_text(job, outcome), encoding="utf-8")
+    page = job.folder / "README.md"
+    with runtime.clear_disk_errors(page):
+        page.write_text(card.text(job, outcome), encoding="utf-8")
         place = job.folder / f"{job.folder.name}.zip"
         with zipfile.ZipFile(place.with_suffix(".half"), "w", zipfile.ZIP_DEFLATED) as pack:
-            for file in [card, job.folder / "audit.html", *sorted(adapter.iterdir())]:
+            for file in [page, job.folder / "audit.html", *sorted(adapter.iterdir())]:
                 pack.write(file, file.relative_to(job.folder))
         place.with_suffix(".half").replace(place)
     return place
-
-
-def card_text(job: Job, outcome: dict) -> str:
-    """The model card: what it was trained on, how it was tested, what it must not be used for. The data are not in it."""
-    labels = "\n".join(f"- `{code}`" + (f": {own}" if own != code else "") for code, own in (job.labels or {}).items())
-    measure = "macro_f1" if job.labels else "word_f1"
-    table = "\n".join(f"| {s['system']} | {s['accuracy']:.2f} | {s['low']:.2f} to {s['high']:.2f} | {s[measure]:.2f} |"
-                      for s in outcome["scores"])
-    gain = outcome["scores"][-1].get("gain")
-    verdict = ""
-    if gain:
-        sure = ("more than chance explains" if gain["low"] > 0 else "worse: use the simpler method" if gain["high"] < 0
-                else "not clearly better: the simpler method is the better buy")
-        verdict = f"\nAgainst {gain['over']}: {gain['value']:+.2f} ({gain['low']:+.2f} to {gain['high']:+.2f}); {sure}.\n"
-    found = "\n".join(f"- {f.check}: {f.what}" for f in job.audit.findings if f.level != "ok") or "- nothing"
-    return f"""# {job.name}: a LoRA adapter for {outcome['model']}
-
-Trained on {outcome['rows']:,} rows ({outcome['tokens']:,} tokens read) in {outcome['train_seconds']:.0f} s.
-Device: {outcome['device']}.
-Instruction: {job.task.instruction}
-
-{labels}
-
-## Tested on {outcome['tested']} rows that were not trained on
-
-| system | {'accuracy' if job.labels else 'exact match'} | 95 % interval | {measure.replace('_', ' ')} |
-|---|---|---|---|
-{table}
-{verdict}
-## The audit said {job.audit.verdict}
-
-{found}
-
-## Limits
-
-Tested on rows of the same file only. Other sources, later months and other languages were not tested. The adapter may repeat
-what stood in its training rows: do not pass it on if they were confidential. Rights to the data:
-{job.audit.licence or 'not stated'}. Base model: its own licence.
-"""

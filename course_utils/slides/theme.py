@@ -10,7 +10,7 @@ import re
 import subprocess
 from pathlib import Path
 
-from .style import PALETTE
+from ..style import PALETTE
 
 FONT, INK, TITLE = "Arial", PALETTE["black"].lstrip("#"), "005A8F"  # the title's blue: the palette's, darker for contrast
 WIDTH, HEIGHT = 13.333, 7.5

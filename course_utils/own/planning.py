@@ -1,4 +1,4 @@
-"""Floor 4: how many rows do I need? A learning curve of TF-IDF with logistic regression on the learner's own rows, extended.
+"""How many rows do I need? A learning curve of TF-IDF with logistic regression on the learner's own rows, extended.
 
 Error falls with rows about as a power law, error = floor + scale x rows^-rate (Hestness et al., 2017). The band comes from
 fitting many redrawn curves; it widens fast beyond the data, and that is the honest part. The classic is the yardstick because it
@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from .runtime import CourseError
-from .style import PALETTE
+from ..runtime import CourseError
+from ..style import PALETTE
 
 FEWEST = 40
 
@@ -92,7 +92,7 @@ def plan(rows: list[dict], repeats: int = 6, seed: int = 0, most: int = 2000) ->
 
 
 def _accuracy(train, test) -> float:
-    from .evaluation import tfidf
+    from ..evaluation import tfidf
 
     if len({row["target"] for row in train}) < 2:
         only = train[0]["target"]

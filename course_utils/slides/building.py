@@ -4,7 +4,7 @@
     python -m course_utils.slides check [01 ...]     the text's rules, then every slide of the built HTML in a headless browser
 
 A deck is pandoc's Markdown: `##` begins a slide, `::: notes` holds what the speaker says and starts with its time, [2 min].
-Numbers are marks (see `results`) and verdicts are marks (see `ledger`); pictures are drawn by `slide_figures`.
+Numbers are marks (see `results`) and verdicts are marks (see `ledger`); pictures are drawn by `pictures`.
 Needs requirements-slides.txt, Node's npm for reveal.js (slides/package-lock.json pins version and hash) and a Chromium.
 """
 
@@ -16,8 +16,8 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from . import fork, ledger, results, runtime
-from .runtime import CourseError
+from .. import fork, ledger, results, runtime
+from ..runtime import CourseError
 
 FOLDER = runtime.ROOT / "slides"
 MARKS = re.compile(r"<!--.*?-->", re.S)
@@ -67,12 +67,12 @@ def head_notes(text: str) -> str:
 # ---------------------------------------------------------------- building
 def build(numbers=()) -> list[Path]:
     """Builds the decks with these numbers, or all, into runs/slides/. Returns the files."""
-    from . import slide_figures
+    from . import pictures
 
     made, reveal = [], reveal_js()
     for path in decks(numbers):
         text = cleaned(rendered(path))
-        slide_figures.draw_all(sorted({m["name"] for m in IMAGE.finditer(text)}), place() / "figures")
+        pictures.draw_all(sorted({m["name"] for m in IMAGE.finditer(text)}), place() / "figures")
         page = html(text, path.stem, reveal)
         made += [page, pptx(text, path.stem), pdf(page)]
         print(f"{path.stem}: {', '.join(runtime.short(f) for f in made[-3:])}", flush=True)
@@ -141,15 +141,15 @@ def pptx(text: str, name: str) -> Path:
     """An editable PPTX with speaker notes; each picture carries its alt text."""
     from pptx import Presentation
 
-    from . import slide_theme
+    from . import theme
 
-    reference, target = slide_theme.reference(pandoc(), place() / "reference.pptx"), place() / f"{name}.pptx"
+    reference, target = theme.reference(pandoc(), place() / "reference.pptx"), place() / f"{name}.pptx"
     _pandoc(text, target, "--to=pptx", f"--reference-doc={reference}")
     deck, alts = Presentation(target), [m["alt"] for m in IMAGE.finditer(text)]
     pictures = [shape for slide in deck.slides for shape in slide.shapes if shape.shape_type == 13]
     for shape, alt in zip(pictures, alts, strict=True):
         shape._element.nvPicPr.cNvPr.set("descr", alt)
-    slide_theme.tidy(deck)
+    theme.tidy(deck)
     deck.save(target)
     return target
 
@@ -180,12 +180,12 @@ def pdf(page: Path) -> Path:
 # ---------------------------------------------------------------- commands
 def check(numbers=()) -> list[str]:
     """Everything that is wrong with the decks, in words: text, figures, and the built HTML in a browser."""
-    from . import slide_checks
+    from . import checks
 
     found = []
     for path in decks(numbers):
         page = place() / f"{path.stem}.html"
-        said = slide_checks.text(path) + (slide_checks.figures(path) + slide_checks.page(page) if page.exists()
+        said = checks.text(path) + (checks.figures(path) + checks.page(page) if page.exists()
                                           else ["it was not built yet"])
         found += [f"{path.name}: {line}" for line in said]
     return found
@@ -209,6 +209,3 @@ def main() -> None:
     except CourseError as error:
         raise SystemExit(f"\n{error}") from None
 
-
-if __name__ == "__main__":
-    main()

@@ -1,6 +1,6 @@
 """Floor 5: the slides' pictures of session 3: a case and its tests, three targets, the grader, rivals, data and memory.
 
-Drawn from the shipped cases (data/credit) and from recorded results; `slide_figures` knows them by name and gives them its look.
+Drawn from the shipped cases (data/credit) and from recorded results; `pictures` knows them by name and gives them its look.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from functools import cache
 
 import numpy as np
 
-from . import credit_figures, notebooks, results, runtime
-from .credit import calculator, policy, task
-from .diagrams import arrow, box, canvas
-from .style import PALETTE
+from .. import credit_figures, notebooks, results, runtime
+from ..credit import calculator, policy, task
+from ..diagrams import arrow, box, canvas
+from ..style import PALETTE
 
 SIZE = (9.8, 4.2)
 FAULTY = "pair-0125"  # a preference pair on a short case whose rejected answer leaves one test out

@@ -1,4 +1,4 @@
-"""Floor 4: the checks behind `audit`, one function each, and their thresholds.
+"""The checks behind `audit`, one function each, and their thresholds.
 
 Each takes columns as lists and returns a Finding, several, or None where it does not apply.
 """
@@ -11,7 +11,7 @@ import unicodedata
 from collections import Counter
 from dataclasses import dataclass
 
-from . import personal_data
+from . import personal as patterns
 
 LEVELS = ("ok", "note", "fix", "stop")
 FEWEST, FEW = 10, 50  # rows: below the first nothing can be measured, below the second hardly
@@ -187,9 +187,9 @@ def leakage(texts, parts, pairs):
 
 
 def personal(found, places, n):
-    serious = sorted({i for kind in personal_data.SERIOUS for i in places.get(kind, [])})
+    serious = sorted({i for kind in patterns.SERIOUS for i in places.get(kind, [])})
     names = places.get("name", [])
-    said = ", ".join(f"{kind} in {found[kind]:,}" for kind in personal_data.KINDS if found[kind])
+    said = ", ".join(f"{kind} in {found[kind]:,}" for kind in patterns.KINDS if found[kind])
     if serious:
         return _found("personal data", "fix", serious, n, f"hold likely personal data ({said})",
                       "remove or mask it, or have a legal ground in writing; a model can repeat what it read.")

@@ -1,4 +1,4 @@
-"""Floor 4: likely personal data in texts: e-mail addresses, phone, card and account numbers, names after a form of address.
+"""Likely personal data in texts: e-mail addresses, phone, card and account numbers, names after a form of address.
 
 Patterns with their check digits (Luhn for cards, ISO 7064 for IBANs), about sixty lines. Presidio would find more names, but it
 brings spaCy and a model of several hundred MB, and for a first audit a name missed matters less than a tool not installed.
