@@ -164,7 +164,8 @@ def record():
         note(f"{base}_macro_f1", done(f"{kind}-[0-9]"), "macro_f1")
         note(f"{base}_train_seconds", done(f"{kind}-[0-9]"), "train_seconds", unit="s")
         note(f"{base}_validation", [u for u in done(f"{kind}-[0-9]") if u["validation"]], "validation")
-    for name in ("majority", "words", "tfidf", "tfidf-own", "zero-shot", "zero-shot-calibrated", "few-shot-calibrated"):
+    names = ("majority", "words", "tfidf", "tfidf-own", "zero-shot", "zero-shot-calibrated", "few-shot-calibrated", "shipped")
+    for name in names:
         for one in done(name):
             low, high = statistics.accuracy_interval(sum(map(str.__eq__, one["truth"], one["guess"])), len(one["truth"]))
             about = {"n": len(one["truth"]), "notebook": "03", "code": CODE, "split": f"FinancialPhraseBank {CHOSEN}, test"}

@@ -1,7 +1,8 @@
 """The model card: written from recorded results and an adapter's own card, in the shape that model-risk teams know.
 
-The order is that of SR 11-7, the US supervisors' guidance on model risk (2011): development, validation (conceptual soundness,
-outcomes, benchmarks), ongoing monitoring, governance. The text is Markdown. The PDF is set by fpdf2, pure Python: neither
+The order is that of SR 11-7, the US supervisors' guidance on model risk of 2011: development, validation (conceptual soundness,
+outcomes, benchmarks), ongoing monitoring, governance. SR 26-2 replaced it in April 2026 and puts generative models outside its
+scope; the order is still what most risk teams use. The text is Markdown. The PDF is set by fpdf2, pure Python: neither
 LaTeX nor a browser has to be installed.
 """
 

@@ -75,12 +75,12 @@ from course_utils.credit.task import CreditTask, load
 from course_utils.product import adapters
 
 BASE, TASK = "smollm2-135m", CreditTask("calculator")
-SIZE = runtime.pick(quick={"write": 16, "dpo": 1, "timed": 1, "rows": 400, "asked": 1},
-                    laptop={"write": 320, "dpo": 8, "timed": 5, "rows": 5000, "asked": 3},
-                    colab={"write": 480, "dpo": 20, "timed": 10, "rows": 20000, "asked": 6})
+SIZE = runtime.pick(quick={"write": 16, "dpo": 1, "timed": 1, "rows": 400, "asked": 1, "pairs": 1},
+                    laptop={"write": 320, "dpo": 8, "timed": 5, "rows": 5000, "asked": 3, "pairs": 5},
+                    colab={"write": 480, "dpo": 20, "timed": 10, "rows": 20000, "asked": 6, "pairs": 5})
 cases, test = load("train"), load("test", 300)
 easy = sorted(cases, key=lambda r: len(r["text"]) + len(r["calculator"]))  # short ones first: minutes are few
-START = adapters.saved("credit-calculator", TASK, easy[:4])
+START = adapters.saved("credit-calculator", TASK, easy[:4], BASE)
 place = runtime.runs_dir() / "06" / runtime.scale()
 for file in sorted(START.iterdir()):
     print(f"{file.stat().st_size / 1e6:8.2f} MB  {file.name}")
@@ -200,7 +200,7 @@ def liking(pair):
     """Mean log-probability a token of each side, after the prompt."""
     return [np.mean(preferences.log_probabilities(student, tokenizer, pair, side)) for side in preferences.SIDES]
 
-for one in exam[:2 * SIZE["asked"]]:
+for one in exam[:SIZE["pairs"]]:
     chosen, rejected = liking(one)
     print(f"{one['fault']:18s} chosen {chosen:6.2f}   rejected {rejected:6.2f}   prefers {'chosen' if chosen > rejected else 'REJECTED'}")
 
@@ -328,7 +328,7 @@ else:
 # %%
 SECTORS = ("corporate", "sovereign", "structured")
 of = {kind: [r for r in easy if r["type"] == kind] for kind in SECTORS}
-folders = {kind: adapters.saved(f"credit-{kind}", TASK, of[kind][:4]) for kind in SECTORS}
+folders = {kind: adapters.saved(f"credit-{kind}", TASK, of[kind][:4], BASE) for kind in SECTORS}
 desk = adapters.load_several(models.load(BASE, four_bit=False)[0], folders, BASE)
 weights = {name: sum(p.numel() for n, p in desk.named_parameters() if f".{name}." in n) for name in SECTORS}
 print(f"base {models.count(dense)['total']:,} numbers; each adapter {weights['corporate']:,}")
@@ -354,7 +354,8 @@ def surprise(model, rows):
     logs = [preferences.log_probabilities(model, tokenizer, {"prompt": TASK.prompt(r), "chosen": r["calculator"]}, "chosen") for r in rows]
     return -np.mean([x for row in logs for x in row])
 
-unseen = {kind: [r for r in test if r["type"] == kind][:SIZE["asked"]] for kind in SECTORS}
+by_length = sorted(test, key=lambda r: len(r["text"] + r["calculator"]))
+unseen = {kind: [r for r in by_length if r["type"] == kind][:SIZE["asked"]] for kind in SECTORS}
 losses = adapters.cross_matrix(desk, unseen, surprise)
 own = np.mean([losses.loc[k, k] for k in SECTORS])
 style.show(product_figures.matrix(losses, "Surprise at right answers", low_is_good=True),
@@ -606,7 +607,8 @@ else:
 # ## 9 · Sign off: evidence on paper
 #
 # Banks must be able to say what a model is for, how it was tested, where it fails and who watches it. US supervisors wrote it down in 2011 (SR 11-7):
-# *development, validation, ongoing monitoring, governance*. Europe's AI Act asks for similar papers where private persons are scored. We gather the evidence.
+# *development, validation, ongoing monitoring, governance*. Their guidance of April 2026 (SR 26-2) replaced that letter and leaves generative models out;
+# risk teams still think in this order. Europe's AI Act asks for similar papers where private persons are scored. We gather the evidence.
 #
 # **Slices.** An average hides. By type of borrower and by scenario (recorded, notebook 04):
 

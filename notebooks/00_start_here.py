@@ -31,19 +31,25 @@
 # | Colab, free T4 or no GPU | about 3, not yet measured there |
 
 # %% tags=["setup"]
-# Set-up: the same in every notebook. It finds the helper library, checks the machine and says what is missing.
-import subprocess, sys
+# Set-up: the same in every notebook. It finds the course's library, installs what is missing and checks the machine.
+import io, sys, urllib.request, zipfile
 from pathlib import Path
 
 NOTEBOOK, REPOSITORY = "00", "fine-tuning-course/fine-tuning-course"
-home = next((p for p in (Path.cwd(), *Path.cwd().parents) if (p / "course_utils").is_dir()), None)
-if home is None:  # opened alone, in Colab: fetch the rest of the course beside it
-    subprocess.run(["git", "clone", "-q", "--depth", "1", f"https://github.com/{REPOSITORY}", "course"], check=True)
-    home = Path("course")
-sys.path.insert(0, str(home))
-from course_utils import runtime
-
-machine = runtime.set_up(NOTEBOOK)
+ARCHIVE = f"https://github.com/{REPOSITORY}/archive/main.zip"  # the course as this notebook was released
+def library(here=Path.cwd()):  # in this folder or above it, in an unpacked zip, or in an attached data set (Kaggle)
+    kaggle = [place.parent for place in Path("/kaggle/input").rglob("course_utils")]
+    return next((p for p in [here, *here.parents, *here.glob("course/*"), *kaggle] if (p / "course_utils").is_dir()), None)
+try:
+    for uploaded in [] if library() else Path.cwd().glob(REPOSITORY.split("/")[1] + "*.zip"):
+        zipfile.ZipFile(uploaded).extractall("course")
+    if not library():
+        zipfile.ZipFile(io.BytesIO(urllib.request.urlopen(ARCHIVE, timeout=60).read())).extractall("course")
+except (OSError, zipfile.BadZipFile):
+    raise SystemExit("The course's library is not here and could not be fetched. Switch the network on (Kaggle: right-hand "
+                     f"panel, Internet), or put {ARCHIVE} into this folder by hand. Then run this cell again.") from None
+sys.path.insert(0, str(library()))
+from course_utils import runtime; machine = runtime.set_up(NOTEBOOK)
 
 # %% [markdown]
 # Each line above is a check. `[FAIL]` comes with one thing to do. All `[OK]`? Then nothing more will be downloaded on a laptop.
