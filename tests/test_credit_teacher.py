@@ -149,7 +149,10 @@ def test_the_command_serves_a_model_with_an_adapter(tmp_path, smollm):
     finally:
         wrapped.unload()
     command = [sys.executable, "-m", "course_utils.credit.teacher", "serve", "--port", "0", "--adapter", tmp_path / "adapter"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=runtime.ROOT) as running:
+    def listen_to_ctrl_c():  # tests started in the background inherit a SIGINT that is ignored
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=runtime.ROOT, preexec_fn=listen_to_ctrl_c) as running:
         try:
             line = next(text for text in running.stdout if "listens on" in text)
             status, reply = chat(line.split()[-1], body(max_tokens=3))

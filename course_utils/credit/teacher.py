@@ -272,6 +272,7 @@ def main() -> None:
     try:
         if given.job == "serve":
             serve(given.port, given.adapter, given.key_variable, given.limit)
+            os._exit(0)  # Ctrl-C: the libraries' own threads may still run, and a tidy exit would abort on them
         else:
             _collect(given)
     except CourseError as error:
