@@ -136,7 +136,7 @@ widgets.VBox([box, button, said])
 # Often not. Six questions lead to a recommendation, with its reasons and with the measured rows of notebook 05 behind them. Where a reason
 # is judgement it says so. Here is the answer for one firm; change the lists below for yours.
 
-# %% tags=["reveal"]
+# %% tags=["reveal", "nbval-check-output"]
 from course_utils.choosing import decision
 
 EXAMPLE = {"output": "facts", "change": "monthly", "volume": "some", "examples": "dozens", "privacy": "no", "error": "checked"}
@@ -210,7 +210,12 @@ results.record("arithmetic_speed", speed, "billion operations a second", method=
 results.recorded_beside_yours("arithmetic_speed", "laptop_minutes")
 
 # %% [markdown]
-# ## 9 · Exercises
+# ## 9 · Claims tested
+#
+# The course's sources make claims that can be checked; each of the other notebooks tests its own. This one tests none. All of them, with what was
+# measured and the verdict, stand on one page: `CLAIMS.md`. Where a claim was not tested, that page says so.
+#
+# ## 10 · Exercises
 
 # %% tags=["exercise-checks"]
 from course_utils import exercises
