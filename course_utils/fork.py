@@ -36,9 +36,13 @@ def badge_row(name: str, root: Path = runtime.ROOT) -> str:
 
 def colab_badge(name: str, root: Path = runtime.ROOT) -> str:
     """A badge that opens the notebook file `name` (without its ending) in Colab."""
+    return f"[![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)]({colab_address(name, root)})"
+
+
+def colab_address(name: str, root: Path = runtime.ROOT) -> str:
+    """The address that opens the notebook file `name` (without its ending) in Colab."""
     repo, tag = repository(root)
-    return (f"[![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/"
-            f"github/{repo}/blob/{tag}/notebooks/{name}.ipynb)")
+    return f"https://colab.research.google.com/github/{repo}/blob/{tag}/notebooks/{name}.ipynb"
 
 
 def with_badges(text: str, root: Path = runtime.ROOT) -> str:

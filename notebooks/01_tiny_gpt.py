@@ -570,7 +570,7 @@ def write(model, tokens, prompt="\n", length=200, temperature=0.8, top_k=None, s
 # %%
 from course_utils import gpt_figures
 
-STEPS = runtime.pick(quick=60, laptop=1200, colab=1200)
+STEPS = runtime.pick(quick=60, laptop=1000, colab=1200)
 gpt = GPT(SHAPES["small (this notebook)"])
 yardsticks = {"knowing nothing": math.log(len(characters)), "counting runs of 5": counted[5]}
 moments, samples = {STEPS // 50, STEPS // 5, STEPS}, {0: "".join(write(gpt, characters, "\nKING", 150))}
@@ -622,7 +622,7 @@ def loss_by_kind(text):
         table[kind] = (sum(counts[i] for i in places) / len(places), sum(learned[i] for i in places) / len(places))
     return table
 
-by_kind = loss_by_kind(held_text[:runtime.pick(quick=1500, laptop=6000, colab=6000)])
+by_kind = loss_by_kind(held_text[:runtime.pick(quick=1500, laptop=4000, colab=6000)])
 from course_utils import style
 
 style.show(gpt_figures.paired_bars(by_kind, ("counting runs of 5", "tiny GPT")), "Loss by kind of character for counting and for the tiny GPT.")
@@ -687,7 +687,7 @@ ipywidgets.interact(stream, temperature=ipywidgets.FloatSlider(0.8, min=0, max=2
 # **Position.** The same small model, the same steps, three ways to tell it where a character stands, and none at all.
 
 # %% tags=["reveal"]
-SHORT = runtime.pick(quick=20, laptop=200, colab=300)
+SHORT = runtime.pick(quick=20, laptop=160, colab=300)
 
 def quick_loss(steps=SHORT, data=train_data, **changes):
     """Held-out and training loss of a small model after a short training."""
@@ -789,12 +789,12 @@ def exact_match(model, tokens, rows):
 # %%
 import copy
 
-TUNE, RATE = runtime.pick(quick=30, laptop=450, colab=450), 3e-3
+TUNE, RATE = runtime.pick(quick=30, laptop=400, colab=450), 3e-3
 def lessons_batch(step):
     return lesson_batch(instructions.balanced(lessons["train"], 32, seed=step), characters, 64)
 
 def mixed_batch(step):  # every second step is Shakespeare again
-    return plays_batch(step) if step % 2 else lessons_batch(step)
+    return random_windows(train_data, 8, 64, seed=step) if step % 2 else lessons_batch(step)
 
 def adam(model):
     return [torch.optim.Adam(model.parameters(), lr=RATE, betas=(0.9, 0.95))]

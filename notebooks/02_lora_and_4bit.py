@@ -609,7 +609,7 @@ results.claim("L6", "the detour must be linear to be merged", relu_error, "holds
               "with a ReLU the best matrix leaves this error");
 
 # %% tags=["reveal"]
-results.claim("L7", "adapters need under 0.1 % of the parameters", 100 * trained / whole_gemma, condition, "section 3", "%",
+results.claim("L7", "adapters need under 0.1 % of the parameters", 100 * trained / whole_gemma, "wrong", "section 3", "%",
               "r=16 on q/v of Gemma 3 1B, the course's model: above it; below it only at a smaller r or on the largest models")
 results.claim("Q1", "4-bit means four times less memory", whole, condition, "section 7", "times",
               f"{16 / twice:.2f} times in the quantised layers; this is the whole of Gemma 3 1B")

@@ -49,13 +49,7 @@ def rendered(path: Path) -> str:
 
 def cleaned(text: str) -> str:
     """The text without the marks' comments, with links to notebooks turned into links that open them in Colab."""
-    return NOTEBOOK.sub(lambda m: f"]({colab(m['name'])})", MARKS.sub("", text))
-
-
-def colab(name: str) -> str:
-    """The address that opens a notebook in Colab, from the repository named in pyproject.toml."""
-    repository, tag = fork.repository()
-    return f"https://colab.research.google.com/github/{repository}/blob/{tag}/notebooks/{name}.ipynb"
+    return NOTEBOOK.sub(lambda m: f"]({fork.colab_address(m['name'])})", MARKS.sub("", text))
 
 
 def head_notes(text: str) -> str:
