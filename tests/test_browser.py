@@ -120,3 +120,40 @@ def test_nothing_is_cut_off(lab, browser, name, width, height):
     wide = page.eval_on_selector_all(
         ".jp-OutputArea img", "es => es.filter(e => e.getBoundingClientRect().right > innerWidth + 1).length")
     assert page.locator(".jp-OutputArea img").count() and wide == 0
+
+
+def filled_in(page, cell, code: str) -> None:
+    """Replaces a cell's code and runs it."""
+    cell.locator(".cm-content").click()
+    page.keyboard.press("Control+a")
+    page.keyboard.insert_text(code)
+    page.keyboard.press("Control+Enter")
+
+
+def test_the_decision_helper_answers_and_an_exercise_turns_green(lab, browser):
+    """Notebook 00 as students get it: other answers, another recommendation; an empty exercise asks, a solved one is correct."""
+    import nbformat
+
+    from course_utils import build, notebooks
+
+    pair = nbformat.read(notebooks.source("00").with_suffix(".ipynb"), 4)
+    nbformat.write(build.student(pair, "00"), lab[1] / "notebooks" / "student_00.ipynb")
+    page = opened(browser, lab, "student_00")
+    cell = cell_with(page, "decision.helper(EXAMPLE)")
+    page.get_by_text("| Idle").wait_for(timeout=400_000)
+    cell = cell_with(page, "decision.helper(EXAMPLE)")
+    lists, said = cell.locator("select"), cell.locator(".jp-OutputArea h4")
+    said.wait_for(timeout=60_000)
+    before = said.inner_text()
+    assert lists.count() == 6
+    lists.first.select_option(index=1)
+    page.wait_for_function("([e, old]) => e.querySelector('.jp-OutputArea h4')?.innerText !== old",
+                           arg=[cell.element_handle(), before], timeout=60_000)
+    shoot(page, "00-decision-helper")
+
+    cell = cell_with(page, 'exercises.check("00.2"')
+    assert "still empty" in cell.locator(".jp-OutputArea").inner_text()
+    filled_in(page, cell, "always_the_most_frequent = lambda labels: max(map(labels.count, labels)) / len(labels)\n"
+                          'exercises.check("00.2", always_the_most_frequent);')
+    cell.get_by_text("correct").wait_for(timeout=60_000)
+    shoot(page, "00-exercise-solved")

@@ -103,7 +103,7 @@ print(one["reasoning"])
 # %% tags=["reveal"]
 from course_utils.credit import scorecard
 
-SIZE = runtime.pick(quick={"train": 8, "test": 2, "shipped": 3, "write": 60}, laptop={"train": 96, "test": 24, "shipped": 48, "write": 480},
+SIZE = runtime.pick(quick={"train": 8, "test": 2, "shipped": 3, "write": 60}, laptop={"train": 80, "test": 16, "shipped": 32, "write": 480},
                     colab={"train": 1500, "test": 100, "shipped": 200, "write": 480})
 test = load("test", 300)
 rivals = scorecard.evaluate(cases, test)
@@ -241,7 +241,7 @@ settings = training.Settings(
     learning_rate=1e-3,   # how far each step goes
     epochs=1,             # how often each case is seen
     batch=1,              # cases read at once: memory
-    accumulate=4,         # such readings added up before the weights move
+    accumulate=2,         # such readings added up before the weights move
     warmup=0.05,          # share of steps in which the rate rises from zero
     schedule="linear",    # then it falls to zero
     max_length=1024,      # tokens; a longer case is refused, not cut
@@ -249,11 +249,11 @@ settings = training.Settings(
 )
 RANK, ALPHA, TARGETS = 16, 32, "all-linear"  # LoRA: how wide, how strong, where
 if GPU:
-    settings = replace(settings, batch=2, accumulate=2)
+    settings = replace(settings, batch=4, accumulate=1)
 
 # %% [markdown]
 # **Predict first.** Which will come first: a decision line that can be read, or a right decision? Three cases that the model never trains on are
-# answered before, and at every quarter of the training. Green ticks are right actions, orange crosses wrong ones, a grey question mark is an
+# answered before, half-way and at the end of the training. Green ticks are right actions, orange crosses wrong ones, a grey question mark is an
 # answer without a decision. *Sums* is the share of the required sums that are there and right.
 #
 # While it trains: do exercise 1 with a pencil.
@@ -277,7 +277,7 @@ steps = runtime.pick(quick=3, laptop=None, colab=None) or -(-len(live) // (setti
 settings = replace(settings, steps=steps)
 first = look(model, 0) | {"step": 0}
 curve = figures.LiveCurve(steps, every=2)
-run = training.fit(model, tokenizer, TASK, live, settings, place / "checkpoints", watch=curve, check=look, check_every=max(1, steps // 3))
+run = training.fit(model, tokenizer, TASK, live, settings, place / "checkpoints", watch=curve, check=look, check_every=max(1, steps // 2))
 print(f"{steps} steps, {run.tokens:,} tokens, {run.seconds:.0f} seconds, {run.tokens / run.seconds:.0f} tokens a second")
 
 # %% tags=["reveal"]
