@@ -1,4 +1,4 @@
-"""Floor 5: the pictures of notebook 05: where knowledge sits, likeness, replies by kind, thresholds, forgetting, a cascade."""
+"""Floor 5: the pictures and tables of notebook 05: search, replies by kind, thresholds, forgetting, a secret, a cascade."""
 
 from __future__ import annotations
 
@@ -6,31 +6,48 @@ import textwrap
 
 import numpy as np
 
+from . import results
 from .diagrams import arrow, box, canvas
 from .style import LINES, MARKERS, PALETTE, SERIES, show
 
 KIND_COLORS = {"right": "green", "rightly declined": "sky", "wrongly declined": "yellow", "wrong": "orange"}
+ON_WHITE = dict(boxstyle="round,pad=0.15", facecolor="white", edgecolor="none")
 HATCHES = {"right": "", "rightly declined": "//", "wrongly declined": "..", "wrong": "xx"}
 
 
-# ---------------------------------------------------------------- diagrams
-def ways():
-    """The four ways side by side: what is added to a question, and where the knowledge sits."""
-    rows = (("prompt", "grey", "a written rule and\na few examples", "in the question"),
-            ("RAG", "blue", "search, then a prompt\nwith what was found", "in the documents"),
-            ("fine-tune", "orange", "hundreds of solved\nexamples, an hour", "in the weights:\nmostly form"),
-            ("train from nothing", "green", "all your texts,\nand nothing else", "in the weights:\nall of it"))
-    figure, axis = canvas(height=4.4)
-    for place, (name, tint, work, where) in enumerate(rows):
-        x = 0.1 + 2.75 * place
-        box(axis, x, 3.2, 2.45, 1.0, name, tint, 15, 12, bold=True)
-        arrow(axis, (x + 1.22, 3.15), (x + 1.22, 2.78))
-        box(axis, x, 1.6, 2.45, 1.15, work, "grey", 12, 24)
-        arrow(axis, (x + 1.22, 1.55), (x + 1.22, 1.18))
-        axis.text(x + 1.22, 0.75, where, ha="center", va="center", fontsize=13)
-    return figure
+# ---------------------------------------------------------------- what the study found
+def recorded(name: str):
+    """The recorded series `name` of notebook 05, after a line on where it comes from; None, said, where there is none."""
+    entry = results.entries("05").get(name)
+    if entry is None:
+        print(f"{name.replace('_', ' ')}: not run yet (benchmarks/studies/choosing.py makes it)")
+        return None
+    print(f"recorded on {entry['device']}, {entry['date']}: {entry['split'] or entry['method']}")
+    return entry["value"]
 
 
+SHARES = {"facts_right": "facts right", "declined_unanswerable": "declined where silent", "invented": "invented",
+          "in_format": "house format", "sentiment": "sentiment", "general": "general skills"}
+COUNTED = {"rows": "solved rows", "train_minutes": "minutes of training", "latency": "seconds a question",
+           "peak_memory_mb": "memory, MB"}
+
+
+def around(figure: dict | None) -> str:
+    """A share with its interval as text; "-" for none."""
+    return f"{figure['value']:.2f} ({figure['low']:.2f} to {figure['high']:.2f})" if figure else "-"
+
+
+def tables(rows: list[dict]):
+    """The rows of `05.table` as two tables: what each system gets right, and what it takes."""
+    import pandas as pd
+
+    right = [{"system": r["system"], **{text: around(r.get(key)) for key, text in SHARES.items()}} for r in rows]
+    takes = [{"system": r["system"], **{text: round(r[key], 1) for key, text in COUNTED.items()},
+              "leaves the machine": r["leaves"]} for r in rows]
+    return pd.DataFrame(right).set_index("system"), pd.DataFrame(takes).set_index("system")
+
+
+# ---------------------------------------------------------------- search
 def retrieval():
     """From documents to an answer, in five boxes; the vectors of the documents are made once, that of the question each time."""
     figure, axis = canvas(height=4.2)
@@ -50,7 +67,6 @@ def retrieval():
     return figure
 
 
-# ---------------------------------------------------------------- search
 def likeness(matrix, questions: list[str], passages: list[str]):
     """Cosines as a table of colours: questions down, passages across."""
     import matplotlib.pyplot as plt
@@ -70,7 +86,7 @@ def likeness(matrix, questions: list[str], passages: list[str]):
 
 
 def recall_by_size(settings: list[dict], wording: str = "question"):
-    """Recall@5 against the length of a chunk, one line a search method. settings: the rows of `05.retrieval_settings`."""
+    """Recall@5 against the length of a passage, one line a search method. settings: the rows of `05.retrieval_settings`."""
     import matplotlib.pyplot as plt
 
     names = {"dense": "by meaning (vectors)", "bm25": "by words (BM25)", "hybrid": "both"}
@@ -80,8 +96,8 @@ def recall_by_size(settings: list[dict], wording: str = "question"):
         axis.plot([r["words"] for r in rows], [r[f"{wording}_recall"] for r in rows], color=SERIES[place], ls=LINES[place],
                   marker=MARKERS[place], label=name)
     sizes = sorted({r["words"] for r in settings})
-    axis.set(xscale="log", xlabel="words in a chunk, at most", ylabel="recall@5", ylim=(0, 1),
-             title="Short chunks, found by meaning")
+    axis.set(xscale="log", xlabel="words in a passage, at most", ylabel="recall@5", ylim=(0, 1),
+             title="Which length is found best?")
     axis.set_xticks(sizes, [str(s) for s in sizes])
     axis.minorticks_off()
     axis.legend(loc="lower left")
@@ -102,7 +118,7 @@ def outcomes(rows: list[dict]):
                       label=kind if not place else None)
             if width > 0.05:
                 axis.text(left + width / 2, place, f"{width:.0%}", ha="center", va="center", fontsize=11,
-                          bbox=dict(boxstyle="round,pad=0.15", facecolor="white", edgecolor="none"))
+                          bbox=ON_WHITE)
             left += width
     axis.set_yticks(range(len(rows)), [r["system"] for r in reversed(rows)])
     axis.set(xlim=(0, 1), xlabel="share of the questions")
@@ -162,8 +178,8 @@ def exposure(rows: list[dict]):
         where = [m["repeats"] for m in many].index(r["repeats"])
         axis.plot([where], [r["exposure"]], color=PALETTE["orange"], marker="s", ls="", label="one pass")
     for place, r in enumerate(many):
-        axis.annotate(f"said in {r['said']} of {r['asked']}", (place, r["exposure"]), (0, 9), textcoords="offset points",
-                      ha="center", fontsize=10)
+        axis.annotate(f"said in {r['said']} of {r['asked']}", (place, r["exposure"]), (0, 10), textcoords="offset points",
+                      ha="center", fontsize=10, bbox=ON_WHITE)
     most = np.log2(rows[0]["candidates"])
     axis.axhline(most, color=PALETTE["grey"], ls="--", lw=1.3)
     axis.text(0, most + 0.12, "the model's first guess", fontsize=10)
@@ -172,7 +188,7 @@ def exposure(rows: list[dict]):
     axis.set_xticks(range(len(many)), [f"{r['repeats']} times" for r in many])
     axis.margins(x=0.12)
     axis.set(ylabel="exposure in bits", xlabel="the secret stands in the training data", ylim=(0, most + 1))
-    axis.legend(loc="lower right", bbox_to_anchor=(1, 0.22))
+    axis.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncol=2)
     return figure
 
 
@@ -185,18 +201,16 @@ def cascade(series: list[dict], at: float | None = None):
     figure, axis = plt.subplots()
     for place, line in enumerate(series):
         points = sorted(line["points"], key=lambda p: p["cost"])
-        axis.plot([p["cost"] for p in points], [p["accuracy"] for p in points], color=SERIES[place], ls=LINES[place], marker="",
-                  label=names[line["small"]])
         mark = line["threshold"] if at is None else at
         point = min(line["points"], key=lambda p: abs(p["threshold"] - mark))
+        axis.plot([p["cost"] for p in points], [p["accuracy"] for p in points], color=SERIES[place], ls=LINES[place], marker="",
+                  label=f"{names[line['small']]}; marked: {point['passed_on']:.0%} passed on")
         axis.plot([point["cost"]], [point["accuracy"]], color=SERIES[place], marker=MARKERS[place], ls="", ms=9)
-        axis.annotate(f"{point['passed_on']:.0%} passed on", (point["cost"], point["accuracy"]), (8, -14 if place else 8),
-                      textcoords="offset points", fontsize=10)
     alone = series[0]["points"][-1]["accuracy"]
     axis.axhline(alone, color=PALETTE["grey"], ls=":", lw=1.5)
     axis.text(0.02, alone + 0.004, "SmolLM2 alone", fontsize=10)
     axis.set(xlabel="cost: seconds, SmolLM2 alone = 1", ylabel="accuracy", xlim=(0, 1.25))
-    axis.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncol=2, fontsize=10)
+    axis.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), fontsize=11)
     return figure
 
 

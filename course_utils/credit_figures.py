@@ -119,10 +119,12 @@ def cost_by(groups: dict[str, tuple[int, float, float]], overall: float, rival: 
     lines = [("all", overall, "black", "-"), *([(*rival, "orange", "--")] if rival else [])]
     for name, value, colour, way in lines:
         axis.axvline(value, color=PALETTE[colour], ls=way, lw=1.5, zorder=0.5)
-        axis.text(value, len(names) - 0.4, f"{name} {value:.1f}", ha="center", fontsize=9)
+        smaller = value == min(line[1] for line in lines)  # the two labels lean away from each other
+        axis.text(value, len(names) - 0.4, f" {name} {value:.1f} ", ha="right" if smaller and rival else "left", fontsize=9)
     axis.set_ylim(-0.6, len(names) + 0.1)
     axis.set_yticks(range(len(names)), names)
     axis.set_xlim(0, 1.5 * max(1.0, *(g[2] for g in groups.values())))
+    axis.set_yticklabels([name.replace("_", " ") for name in names])
     axis.set_xlabel("expected cost, thousand EUR a case")
     axis.grid(False)
     return figure

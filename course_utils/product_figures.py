@@ -50,12 +50,15 @@ def rewards(history: list[dict]):
     import matplotlib.pyplot as plt
 
     figure, axis = plt.subplots(figsize=(7.5, 3.4))
-    steps, width = [h["step"] for h in history], max(1, len(history) // 10)
+    steps, width, few = [h["step"] for h in history], max(1, len(history) // 10), len(history) < 20
     for side, colour, line in (("chosen", "green", "-"), ("rejected", "orange", "--")):
         values = np.array([h[side] for h in history])
         smooth = [values[max(0, k - width + 1):k + 1].mean() for k in range(len(values))]
-        axis.plot(steps, smooth, color=PALETTE[colour], ls=line, marker="", label=side)
+        axis.plot(steps, smooth, color=PALETTE[colour], ls=line, marker="o" if few else "", label=side)
     axis.axhline(0, color=PALETTE["grey"], lw=1)
+    if few:
+        axis.set_xticks(steps)
+    axis.set_xlim(steps[0] - 0.5, steps[-1] + 0.5)
     axis.set_xlabel("step")
     axis.set_ylabel("reward: beta x change\nof the log-probability")
     axis.set_title("Both sides move; the distance counts")
@@ -97,8 +100,8 @@ def bars(values: dict[str, dict], label: str, line: tuple[str, float] | None = N
     for y, value in zip(at, mean, strict=True):
         axis.text(0.01, y, f"{value:.2f}", va="center", fontsize=10)
     if line:
-        axis.axvline(line[1], color=PALETTE["grey"], ls="--", lw=1.2, label=f"{line[0]} {line[1]:.2f}")
-        axis.legend(loc="lower right")
+        axis.axvline(line[1], color=PALETTE["grey"], ls="--", lw=1.2)
+        axis.text(line[1], 1.02, f"{line[0]} {line[1]:.2f}", transform=axis.get_xaxis_transform(), ha="center", fontsize=10)
     axis.set_yticks(at, values)
     axis.set_xlim(0, 1)
     axis.set_xlabel(label)

@@ -789,7 +789,7 @@ def exact_match(model, tokens, rows):
 # %%
 import copy
 
-TUNE, RATE = runtime.pick(quick=30, laptop=400, colab=450), 3e-3
+TUNE, RATE = runtime.pick(quick=30, laptop=450, colab=450), 3e-3
 def lessons_batch(step):
     return lesson_batch(instructions.balanced(lessons["train"], 32, seed=step), characters, 64)
 

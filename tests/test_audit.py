@@ -157,3 +157,10 @@ def test_report_is_one_page_that_runs_nothing(tmp_path):
     page = report.save(audit.audit(found, "<b>x</b>"), tmp_path).read_text(encoding="utf-8")
     assert "Verdict: FIX" in page and page.count("<img alt=") == 3 and len(page) < 400_000
     assert "<script" not in page and "<b>x" not in page and "jo@mail" not in page
+
+
+def test_overview_draws_the_three_pictures_side_by_side():
+    style.apply()
+    for targets in (True, False):
+        figure, alt = report.overview(audit.audit(rows(), labels=targets))
+        assert len(figure.axes) == 3 and len(alt) > 30 and all(axis.patches for axis in figure.axes)

@@ -1,15 +1,29 @@
 """Notebook 05's tasks, judging, prompts, lessons, decline rule, model from nothing, costs: real texts, small real models."""
 
 import math
+import socket
+import urllib.request
+from functools import lru_cache
 
 import numpy as np
 import pytest
 import torch
+from transformers import AutoTokenizer
 
+from course_utils import results
 from course_utils.choosing import asking, costs, documents, engines, probes, scratch, systems, tasks
 from course_utils.choosing.index import Hit
 from course_utils.evaluation import prompt_tokens
 from course_utils.runtime import CourseError
+
+
+@pytest.fixture(scope="module", autouse=True)
+def tokenizer_once():
+    """Reading SmolLM2's tokenizer takes half a second: the tests of this file share one."""
+    real = AutoTokenizer.from_pretrained
+    AutoTokenizer.from_pretrained = lru_cache(real)
+    yield
+    AutoTokenizer.from_pretrained = real
 
 
 def passage(document, text):
@@ -213,16 +227,52 @@ def test_replies_are_counted_as_a_business_counts_them():
             {**none, "text": tasks.house("")}, {**none, "text": "Answer: 5"}]
     judged = asking.verdicts(rows, [FACT, {**NONE, "id": "n"}])
     assert asking.kinds(judged) == {"right": 1, "rightly declined": 1, "wrongly declined": 1, "wrong": 2}
+    assert asking.told(judged) == "1 right, 1 rightly declined, 1 wrongly declined, 2 wrong"
     assert asking.lost(judged) == {"right": 1, "found, but not read rightly": 1, "not found": 1}
     assert asking.summary(judged)["declined_unanswerable"] == (1, 2) and asking.summary(judged)["source_right"] == (2, 3)
+
+
+def test_a_system_is_tried_in_one_call_and_a_rule_may_withdraw(tiny):
+    asker = engines.ChatModel(*tiny)
+    two = [FACT, {**NONE, "id": "y"}]
+    judged = asking.try_system("fine-tuned", asker, two)
+    assert [r["kind"] for r in judged] == ["fact", "unanswerable"] and all(r["outcome"] in tasks.OUTCOMES for r in judged)
+
+    class All(asking.DeclineRule):
+        def chances(self, rows):
+            return np.full(len(rows), 2.0)
+
+    withdrawn = asking.try_system("fine-tuned", asker, two, rule=All())
+    assert [r["outcome"] for r in withdrawn] == ["declined", "right"]
+    assert asking.share_right(withdrawn) == 0.5
+
+
+def test_a_missing_adapter_and_a_kept_rule(tiny, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("COURSE_RUNS", str(tmp_path))
+    base = engines.ChatModel(*tiny)
+    assert asking.tuned("nothing", base) is base and "stands in" in capsys.readouterr().out
+    rows = records([*np.linspace(-2, 0, 20), *np.linspace(1, 2, 10)], ["fact"] * 20 + ["unanswerable"] * 10)
+    results.write_json(tmp_path / "studies" / "choosing" / "answer-rag_fine_tuned.json", {"validation": rows})
+    assert asking.saved_rule().declines(rows).tolist() == asking.DeclineRule().fit(rows).declines(rows).tolist()
+
+
+def test_offline_only_this_machine_is_reached():
+    before = socket.getaddrinfo, socket.socket.connect
+    with socket.create_server(("127.0.0.1", 0)) as server, asking.offline():
+        socket.create_connection(server.getsockname()).close()
+        with pytest.raises(CourseError, match="example.org was tried"):
+            urllib.request.urlopen("http://example.org")
+        with socket.socket() as line, pytest.raises(CourseError, match="was tried"):
+            line.connect(("192.0.2.1", 80))
+    assert (socket.getaddrinfo, socket.socket.connect) == before
 
 
 # ---------------------------------------------------------------- a chat model, on a small real one
 def test_written_in_batches_as_one_by_one(tiny):
     asker = engines.ChatModel(*tiny)
-    chats = [systems.chat(q["question"]) for q in tasks.questions()["test"][:5]]
-    together = asker.write(chats, most=6, batch=5)
-    alone = [asker.write([c], most=6)[0] for c in chats]
+    chats = [systems.chat(q["question"]) for q in tasks.questions()["test"][:3]]
+    together = asker.write(chats, most=4, batch=3)
+    alone = [asker.write([c], most=4)[0] for c in chats]
     assert [t.text for t in together] == [a.text for a in alone]
     np.testing.assert_allclose([t.confidence for t in together], [a.confidence for a in alone], atol=1e-4)
 
@@ -269,7 +319,7 @@ def small():
                 "reply": tasks.house(colour, ["HB-01"])}
                for thing, colour in (("snow", "white"), ("coal", "black"), ("grass", "green"))]
     texts = ["Snow is white. Coal is black. Grass is green. " * 8]
-    return scratch.train(texts, lessons, steps=120, layers=2, width=32, context=64), lessons
+    return scratch.train(texts, lessons, steps=80, layers=2, width=32, context=64), lessons
 
 
 def test_it_learns_its_lessons_and_writes_the_same_after_reloading(small, tmp_path):
@@ -335,6 +385,13 @@ def test_fact_questions_are_split_by_wording_and_accept_their_own_answers():
     assert len(trained) == len(new) == 80 and not {q["question"] for q in trained} & {q["question"] for q in new}
     assert all(tasks.matches(q["answer"], q) for q in new)
     assert len(probes.fact_lessons(1)) == 40
+
+
+def test_a_few_facts_come_with_their_changes_and_in_wordings_apart():
+    edits, learned, rephrased = probes.few_facts(6)
+    assert len(edits) == 6 and len(learned) == len(rephrased) == 12
+    assert {q["documents"][0] for q in learned} == {q["documents"][0] for q in rephrased} == {e.document for e in edits}
+    assert not {q["question"] for q in learned} & {q["question"] for q in rephrased}
 
 
 # ---------------------------------------------------------------- costs

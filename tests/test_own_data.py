@@ -182,7 +182,7 @@ def test_planning_curve_rises_and_its_band_is_honest():
         label = "ab"[i % 2]
         told = label if draw.random() > 0.15 else "ab"[(i + 1) % 2]
         rows.append({"text": f"{told}{draw.integers(20)} {' '.join(f'w{k}' for k in draw.integers(0, 300, 6))}", "target": label})
-    found = planning.plan(rows, repeats=4)
+    found = planning.plan(rows, repeats=3)
     means = found.accuracies.mean(1)
     assert means[-1] > means[0] + 0.1 and (found.low <= found.mid).all() and (found.mid <= found.high).all()
     assert (found.high - found.low)[-1] > 0.02 and "out of reach" in found.rows_for(0.999)

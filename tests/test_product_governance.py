@@ -96,6 +96,17 @@ def test_the_card_takes_its_numbers_from_the_results():
     assert "| Independent validator |" in text
 
 
+def test_slices_and_fairness_come_from_what_was_recorded(monkeypatch):
+    found = {"by_type": {"value": {"corporate": [40, 0.75, 3.5], "sovereign": [20, 0.5, 9.0]}}}
+    monkeypatch.setattr(results, "entries", lambda notebook: found if notebook == "04" else {})
+    tables = governance.recorded_slices("04", ("type", "cluster"))
+    assert list(tables) == ["By type"] and tables["By type"].loc["sovereign", "right action"] == 0.5
+    told = governance.Card("c", slices=tables, fairness={"06.moved_by_another_name": "another name"})
+    text = governance.markdown(told)
+    assert "| corporate | 40 | 0.75 | 3.5 |" in text and "| another name | not run |" in text
+    assert "06.moved_by_another_name" in governance.gaps(told) and "slices" not in governance.gaps(told)
+
+
 def test_the_card_reads_the_adapters_own_card(tmp_path):
     (tmp_path / "card.json").write_text(json.dumps({"base": "smollm2-135m", "rows": 480, "learning_rate": 5e-4}))
     (tmp_path / "adapter_config.json").write_text(json.dumps(

@@ -6,8 +6,9 @@ import math
 import numpy as np
 import pytest
 import torch
+from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
 
-from course_utils import models
+from course_utils import models, registry
 from course_utils.credit.task import CreditTask, load
 from course_utils.product import preferences, reranking
 from course_utils.runtime import CourseError
@@ -22,11 +23,44 @@ def tuned(tiny):
     """A model whose adapter is no longer at its start: B is not 0."""
     model, tokenizer = tiny
     model = models.attach_lora(model, r=4, seed=0)
-    for name, parameter in model.named_parameters():
-        if "lora_B" in name:
-            torch.manual_seed(len(name))
-            parameter.data.normal_(std=0.3)
+    move(model, 0.3)
     return model, tokenizer
+
+
+def move(model, by):
+    """Adds noise to the adapter in use, as a training would change it."""
+    for name, parameter in model.named_parameters():
+        if "lora_B.default" in name:
+            torch.manual_seed(len(name))
+            parameter.data += by * torch.randn_like(parameter)
+
+
+@pytest.fixture(scope="module")
+def kit():
+    """SmolLM2's tokenizer and a very small model's configuration, read once."""
+    tokenizer = AutoTokenizer.from_pretrained(registry.local_copy("smollm2-135m"))
+    widths = dict(hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=2, num_key_value_heads=2)
+    return LlamaConfig(vocab_size=len(tokenizer), max_position_embeddings=512, bos_token_id=tokenizer.bos_token_id,
+                       eos_token_id=tokenizer.eos_token_id, **widths), tokenizer
+
+
+def fresh(kit):
+    torch.manual_seed(0)
+    return LlamaForCausalLM(copy.deepcopy(kit[0])), kit[1]
+
+
+@pytest.fixture
+def tiny(kit):
+    return fresh(kit)
+
+
+@pytest.fixture(scope="module")
+def trained(kit):
+    """(model, tokenizer, its adapter before, the run) after one preference training; for tests that only look."""
+    model, tokenizer = tuned(fresh(kit))
+    start = state(model, "default")
+    assert preferences.library_loss(model, tokenizer, ROWS[0]) == pytest.approx(math.log(2), abs=1e-6), "no lead yet"
+    return model, tokenizer, start, preferences.fit(model, tokenizer, ROWS, SETTINGS)
 
 
 def state(model, adapter):
@@ -47,16 +81,13 @@ def dpo_loss(model, tokenizer, pair, beta):
 
 
 # ---------------------------------------------------------------- the loss
-def test_the_loss_by_hand_is_the_librarys(tiny):
-    """At the start it is ln 2 for every pair; after training it is something else, and still the same to 1e-5."""
-    model, tokenizer = tuned(tiny)
-    assert preferences.library_loss(model, tokenizer, ROWS[0]) == pytest.approx(math.log(2), abs=1e-6)
-    preferences.fit(model, tokenizer, ROWS, SETTINGS)
-    for pair in ROWS[:3]:
-        for beta in (0.1, 0.5):
-            theirs = preferences.library_loss(model, tokenizer, pair, beta)
-            assert dpo_loss(model, tokenizer, pair, beta) == pytest.approx(theirs, abs=1e-5)
-            assert abs(theirs - math.log(2)) > 1e-3, "the policy must have moved, or this test shows nothing"
+def test_the_loss_by_hand_is_the_librarys(trained):
+    """At the start it is ln 2 for every pair (see `trained`); afterwards it is something else, and still the same to 1e-5."""
+    model, tokenizer, *_ = trained
+    for pair, beta in zip(ROWS[:2], (0.1, 0.5), strict=True):
+        theirs = preferences.library_loss(model, tokenizer, pair, beta)
+        assert dpo_loss(model, tokenizer, pair, beta) == pytest.approx(theirs, abs=1e-5)
+        assert abs(theirs - math.log(2)) > 1e-3, "the policy must have moved, or this test shows nothing"
 
 
 def test_log_probability_counts_the_answer_and_its_end(tiny):
@@ -72,10 +103,8 @@ def test_log_probability_counts_the_answer_and_its_end(tiny):
 
 
 # ---------------------------------------------------------------- training
-def test_it_learns_and_the_reference_stays_bit_for_bit(tiny):
-    model, tokenizer = tuned(tiny)
-    start = state(model, "default")
-    run = preferences.fit(model, tokenizer, ROWS, SETTINGS)
+def test_it_learns_and_the_reference_stays_bit_for_bit(trained):
+    model, _, start, run = trained
     assert len(run.history) == 6 and run.history[-1]["margin"] > 0.1 and run.history[-1]["right"] == 1.0
     assert run.history[0]["loss"] == pytest.approx(math.log(2), abs=1e-3)
     assert equal(state(model, "ref"), start) and not equal(state(model, "default"), start)
@@ -153,12 +182,14 @@ def test_the_courses_pairs_fit_both_arms():
 def test_what_the_calculator_wrote_is_not_counted(tiny):
     """Neither in the hand-made sums nor in the library's loss: another result leaves both as they were."""
     model, tokenizer = tuned(tiny)
-    preferences.fit(model, tokenizer, ROWS, SETTINGS)
+    preferences.remember(model)
+    move(model, 0.1)
     pair = ROWS[0] | {"chosen": "Debt <<2*3=6>>%: pass.", "rejected": "Debt <<2*3=6>>%: breach."}
     prompt, answer = preferences.pair_tokens(tokenizer, pair, "chosen")
     kept = [t for t, own in zip(answer, preferences.counted(tokenizer, pair["chosen"], answer), strict=True) if own]
     assert tokenizer.decode(kept).startswith("Debt <<2*3=%: pass.") and len(kept) < len(answer)
-    assert dpo_loss(model, tokenizer, pair, 0.1) == pytest.approx(preferences.library_loss(model, tokenizer, pair), abs=1e-5)
+    theirs = preferences.library_loss(model, tokenizer, pair)
+    assert dpo_loss(model, tokenizer, pair, 0.1) == pytest.approx(theirs, abs=1e-5) and abs(theirs - math.log(2)) > 1e-3
 
 
 # ---------------------------------------------------------------- choosing among samples

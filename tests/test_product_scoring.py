@@ -95,6 +95,34 @@ def is_running(job):
     return job.poll() is None if hasattr(job, "poll") else job.is_alive()
 
 
+def test_stopped_at_every_step_no_row_is_lost_or_doubled(tmp_path, monkeypatch):
+    """Every write of a file and every rename is once the last thing that a run does; then it starts anew in the same folder."""
+    source, rename, stop_at, stops = make_file(tmp_path / "in.csv", 95), scoring.os.replace, 0, 0
+
+    def stopping(old, new):
+        nonlocal done
+        for act in (lambda: None, lambda: rename(old, new)):  # a moment before the rename, and one after it
+            act()
+            done += 1
+            if done == stop_at:
+                raise KeyboardInterrupt
+
+    while True:
+        out, done, stop_at = tmp_path / f"out-{stop_at + 1}", 0, stop_at + 1
+        with monkeypatch.context() as patch:
+            patch.setattr(scoring.os, "replace", stopping)
+            try:
+                scoring.score_file(source, out, scoring.WordList(), shard_rows=20)
+                break
+            except KeyboardInterrupt:
+                stops += 1
+        report = scoring.score_file(source, out, scoring.WordList(), shard_rows=20)
+        check_output(source, report.file, 95)
+        assert not list(out.glob("*.half"))
+    assert stops == 2 * (1 + 5 + 1), "the note of the job, five parts and the whole"
+
+
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="needs forked processes")
 def test_killed_three_times_no_row_is_lost_or_doubled(tmp_path):
     forks = multiprocessing.get_context("forkserver")

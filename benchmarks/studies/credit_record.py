@@ -23,6 +23,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 import credit_reasoning as study  # noqa: E402
 
 from course_utils import results, runtime, statistics, studies  # noqa: E402
+from course_utils.credit import scorecard  # noqa: E402
 
 ARMS = {"answer only": "answer-only", "answer only, equal tokens": "answer-only-equal-tokens", "reasoning": "reasoning",
         "reasoning + calculator": "calculator"}
@@ -85,6 +86,17 @@ def central() -> None:
             gold = accuracy(found, "gold")
             note("gold_action_accuracy", gold["value"], n=gold["n"], low=gold["low"], high=gold["high"], method=said, **about)
         by_cluster(found, about)
+        against_scorecard(found, said, about)
+
+
+def against_scorecard(found: list[dict], said: str, about: dict) -> None:
+    """The calculator arm minus gradient boosting on the same cases; the scorecard reads the figures as they stand in the text."""
+    test = study.load("test", 300)
+    rivals = scorecard.evaluate(study.load("train"), test)
+    boosted = next(r for r in rivals if r.system == "gradient boosting, figures and ratios")
+    gap = statistics.paired_bootstrap(share(found, "test"), boosted.right)
+    note("calculator_minus_best_simple", gap["value"], low=gap["low"], high=gap["high"], n=300,
+         method="paired bootstrap over cases, 95 %; " + said, **about)
 
 
 def pairs(runs: dict, said: str, about: dict) -> None:

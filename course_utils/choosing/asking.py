@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import socket
 import time
 from collections import Counter
 from dataclasses import asdict, dataclass, field
@@ -9,16 +11,44 @@ from pathlib import Path
 
 import numpy as np
 
-from .. import runtime
+from .. import runtime, studies
 from ..runtime import CourseError
-from . import tasks
-from .systems import Retrieve, System, chat, shown
+from . import engines, tasks
+from .systems import SYSTEMS, Retrieve, System, chat, shown
 
 
 def adapter(name: str) -> Path | None:
     """Where the adapter `closed` or `open` lies: trained on this machine, else shipped with the course; None if neither."""
     places = (runtime.runs_dir() / "05" / name, runtime.ROOT / "data" / "adapters" / f"choosing-{name}")
     return next((p for p in places if (p / "adapter_model.safetensors").exists()), None)
+
+
+def tuned(name: str, base: engines.ChatModel) -> engines.ChatModel:
+    """The model with the saved adapter of that name; where there is none, the untrained one stands in, and it is said."""
+    at = adapter(name)
+    print(f"{name}:", f"saved adapter {runtime.short(at)}" if at else "no saved adapter here; the untrained model stands in")
+    return engines.with_adapter(at, base.model.course_name) if at else base
+
+
+@contextlib.contextmanager
+def offline():
+    """While it is open, a connection or a look-up by Python beyond this machine is a CourseError."""
+    connect, look_up, here = socket.socket.connect, socket.getaddrinfo, ("127.0.0.1", "::1", "localhost", None, "")
+
+    def refuse(host):
+        raise CourseError(f"A connection to {host} was tried.", "find the call that made it: nothing here needs a network.")
+
+    def only_here(sock, address):
+        return refuse(address[0]) if isinstance(address, tuple) and address[0] not in here else connect(sock, address)
+
+    def known_here(host, *more, **named):
+        return look_up(host, *more, **named) if host in here else refuse(host)
+
+    socket.socket.connect, socket.getaddrinfo = only_here, known_here
+    try:
+        yield
+    finally:
+        socket.socket.connect, socket.getaddrinfo = connect, look_up
 
 
 # ---------------------------------------------------------------- asking
@@ -106,7 +136,26 @@ class DeclineRule:
         return [{**r, "text": tasks.house("")} if no else r for r, no in zip(records, self.declines(records), strict=True)]
 
 
+def saved_rule() -> DeclineRule | None:
+    """The rule learned from the study's validation replies; None where the study was not run."""
+    kept = studies.outcome("choosing", "answer-rag_fine_tuned")
+    return DeclineRule().fit(kept["validation"]) if kept else None
+
+
 # ---------------------------------------------------------------- what the replies are worth
+def try_system(name: str, engine, questions: list[dict], retrieve: Retrieve | None = None,
+               rule: DeclineRule | None = None) -> list[dict]:
+    """The judged replies of one of SYSTEMS, run on `engine`. rule: withdraws answers before they are judged."""
+    system = SYSTEMS[name]
+    records = ask(system, engine, questions, retrieve, insist=system.engine == "open")
+    return verdicts(rule.apply(records) if rule else records, questions)
+
+
+def share_right(judged: list[dict]) -> float:
+    """The share of right replies."""
+    return sum(r["outcome"] == "right" for r in judged) / len(judged)
+
+
 def verdicts(records: list[dict], questions: list[dict]) -> list[dict]:
     """Each record with its outcome, whether it keeps the house format and whether it names a right source."""
     by_id = {q["id"]: q for q in questions}
@@ -147,6 +196,11 @@ def kinds(judged: list[dict]) -> dict[str, int]:
 
     found = Counter(map(kind, judged))
     return {name: found[name] for name in KINDS}
+
+
+def told(judged: list[dict]) -> str:
+    """The counts of `kinds` in words."""
+    return ", ".join(f"{n} {name}" for name, n in kinds(judged).items())
 
 
 def lost(judged: list[dict]) -> dict[str, int]:

@@ -141,7 +141,8 @@ def figure(own: Own, read: float, written: float, prices: dict[str, Price] | Non
             shown = round(point, 1 - int(np.log10(point)))  # two digits: the inputs are no better
             above = place % 2  # neighbours on different sides of the line
             axis.annotate(f"about {shown:,.0f}", (point, height), (-6, 8) if above else (6, -16), textcoords="offset points",
-                          fontsize=10, ha="right" if above else "left")
+                          fontsize=10, ha="right" if above else "left",
+                          bbox=dict(boxstyle="round,pad=0.1", facecolor="white", edgecolor="none"))
     currency = next(iter(prices.values())).currency
     axis.set(xscale="log", yscale="log", xlabel="questions a month", ylabel=f"{currency} a month",
              title="Where the lines cross, the own model begins to pay")

@@ -97,18 +97,21 @@ class Index:
 
 
 # ---------------------------------------------------------------- opening and building
-def open_index(folder: Path | str, chunks: list[Chunk] | None = None) -> Index:
+def open_index(folder: Path | str, chunks: list[Chunk] | None = None, vectors: np.ndarray | None = None) -> Index:
     """Opens the index in `folder` and, given the chunks it should hold, brings it to exactly these.
 
     Whole and current: opened as it is. Some documents changed: these alone are embedded. Missing, half-written, damaged, or made
-    with another embedding model: built anew. Without `chunks` an index that is not whole is a CourseError.
+    with another embedding model: built anew. Without `chunks` an index that is not whole is a CourseError. vectors: those of the
+    chunks with their titles (n, 384), where `embedding.embed` has made them already; a build then spares that time.
     """
     folder = Path(folder)
+    if vectors is not None and vectors.shape != (len(chunks or ()), embedding.SIZE):
+        raise ValueError(f"vectors have the shape {vectors.shape}; wanted is {(len(chunks or ()), embedding.SIZE)}")
     card, trouble = _read_card(folder)
     if trouble:
         if chunks is None:
             raise CourseError(f"The index in {folder} cannot be used: {trouble}.", "open it with the chunks: it is built anew.")
-        return _build(folder, chunks, trouble)
+        return _build(folder, chunks, trouble, vectors=vectors)
     index = Index(folder, _connect(folder / card["build"]).open_table(TABLE), card, "opened: nothing had changed")
     if chunks is None:
         return index
@@ -116,7 +119,7 @@ def open_index(folder: Path | str, chunks: list[Chunk] | None = None) -> Index:
     gone = [d for d in card["documents"] if d not in wanted]
     stale = {d for d, p in wanted.items() if card["documents"].get(d) != p}
     if len(stale) + len(gone) > len(wanted) / 2:
-        return _build(folder, chunks, "most of the documents had changed", old=card["build"])
+        return _build(folder, chunks, "most of the documents had changed", card["build"], vectors)
     for document in gone:
         index.remove(document)
     if stale or gone:
@@ -125,7 +128,7 @@ def open_index(folder: Path | str, chunks: list[Chunk] | None = None) -> Index:
     return index
 
 
-def _build(folder: Path, chunks: list[Chunk], why: str, old: str | None = None) -> Index:
+def _build(folder: Path, chunks: list[Chunk], why: str, old: str | None = None, vectors: np.ndarray | None = None) -> Index:
     """A new build; `old`, a build that is still valid, stays until the new one is."""
     prints = _prints(chunks)
     if not prints:
@@ -137,7 +140,8 @@ def _build(folder: Path, chunks: list[Chunk], why: str, old: str | None = None) 
         place = Path(tempfile.mkdtemp(prefix=f"build-{os.getpid()}-", dir=folder))
         table = _connect(place).create_table(TABLE, schema=_schema())
         for start in range(0, len(chunks), AT_ONCE):
-            table.add(_rows(chunks[start:start + AT_ONCE]))
+            part = slice(start, start + AT_ONCE)
+            table.add(_rows(chunks[part], None if vectors is None else vectors[part]))
         _compact(table)
         card = _write_card(folder, place, len(chunks), prints)
         _clear_builds(folder, keep=place.name)
@@ -224,10 +228,10 @@ def _schema():
     return pa.schema([*text, ("place", pa.int32()), ("vector", pa.list_(pa.float32(), embedding.SIZE))])
 
 
-def _rows(chunks: list[Chunk]):
+def _rows(chunks: list[Chunk], vectors: np.ndarray | None = None):
     import pyarrow as pa
 
-    vectors = embedding.embed([c.with_title for c in chunks])
+    vectors = embedding.embed([c.with_title for c in chunks]) if vectors is None else vectors
     columns = {name: [getattr(c, name) for c in chunks] for name in ("key", "document", "title", "date", "text", "place")}
     columns["vector"] = pa.FixedSizeListArray.from_arrays(pa.array(vectors.ravel(), pa.float32()), embedding.SIZE)
     return pa.table(columns, schema=_schema())

@@ -66,6 +66,14 @@ def spellings(answer: str) -> list[str]:
     return forms + [re.sub(r"^(in the first|at most|the|an|a) ", "", answer)]
 
 
+def few_facts(n: int) -> tuple[list[Change], list[dict], list[dict]]:
+    """`n` facts that can also be changed: their changes, their questions in the trained wordings, and in new ones."""
+    known, new = fact_questions("trained"), fact_questions("new")
+    edits = changes(untrained([q for q in known if q["id"].endswith("-0")]))[:n]
+    facts = {e.before["id"][:4] for e in edits}
+    return edits, [q for q in known if q["id"][:4] in facts], [q for q in new if q["id"][:4] in facts]
+
+
 def fact_lessons(wordings: int = 2) -> list[dict]:
     """Closed-book lessons of the 40 facts, in one or two wordings each."""
     rows = [q for q in fact_questions("trained") if int(q["id"][-1]) < wordings]

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 def lines(outcome: dict) -> str:
     """Each system with its interval on the test rows, and where the zip is. outcome: what `pipeline.run` returns."""
-    told = [f"{s['system']:40s} {s['accuracy']:.2f}   95 %: {s['low']:.2f} to {s['high']:.2f}, {s['n']} rows"
+    told = [f"{s['system']:44s} {s['accuracy']:.2f}   95 %: {s['low']:.2f} to {s['high']:.2f}, {s['n']} rows"
             for s in outcome["scores"]]
     return "\n".join([*told, f"To take home: {outcome['zip']}"])
 

@@ -117,7 +117,7 @@ def balance(kinds, targets):
     rare = [label for label, count in kinds.items() if count < RARE]
     if rare:
         rows = [i for i, target in enumerate(targets) if target in rare]
-        listed = ", ".join(rare[:6])
+        listed = ", ".join(map(repr, rare[:6]))
         yield _found("labels", "fix", rows, n, f"have one of {len(rare)} labels with fewer than {RARE} rows: {listed}",
                      "collect more of them or merge them with a neighbour.")
     elif top / n > DOMINANT:

@@ -49,16 +49,18 @@ class Plan:
 
         figure, axis = plt.subplots(figsize=(8, 4))
         axis.fill_between(self.ahead, self.low, self.high, color=PALETTE["sky"], alpha=0.35, label="90 % band")
-        axis.plot(self.ahead, self.mid, color=PALETTE["blue"], marker="", ls="-", label="power law")
+        axis.plot(self.ahead, self.mid, color=PALETTE["blue"], marker="", ls="-", label="the curve, extended")
         for size, found in zip(self.sizes, self.accuracies, strict=True):
             axis.plot([size] * len(found), found, color=PALETTE["black"], marker=".", ls="", alpha=0.5)
         axis.axvline(self.sizes[-1], color=PALETTE["grey"], ls=":", marker="")
         axis.axhline(self.majority, color=PALETTE["grey"], ls="--", marker="")
-        axis.text(self.ahead[-1], self.majority, "always the most frequent label", ha="right", va="bottom", fontsize=10)
-        axis.text(self.sizes[-1], 0.02, " rows you have", fontsize=10)
-        axis.set(xscale="log", ylim=(0, 1), xlabel="rows to train on", ylabel="accuracy of TF-IDF")
+        axis.text(self.ahead[-1], self.majority, "always the most frequent label", ha="right", va="top", fontsize=10)
+        axis.text(self.sizes[-1], 0.02, f" {self.sizes[-1]:,}: what your rows allow today", fontsize=10)
+        axis.set(xscale="log", ylim=(0, 1), ylabel="accuracy of TF-IDF",
+                 xlabel="rows to train on (each step is ten times the last)")
+        axis.xaxis.set_major_formatter("{x:,.0f}")
         axis.set_title("What further rows would buy")
-        axis.legend(loc="lower right")
+        axis.legend(loc="upper left")
         return figure
 
 

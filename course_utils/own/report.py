@@ -36,58 +36,69 @@ td,th{{text-align:left;vertical-align:top;padding:.3em .6em;border-bottom:1px so
 
 
 # ---------------------------------------------------------------- pictures
-def targets(audit: Audit):
-    """Rows by label; for free targets, how often the same target occurs."""
-    import matplotlib.pyplot as plt
-
-    figure, axis = plt.subplots(figsize=(5, 3.4))
+def targets(audit: Audit, axis) -> None:
+    """Rows by label; for free targets, how long they are."""
     if audit.labels is not None:
         top = audit.labels.most_common(12)[::-1]
-        axis.barh([str(label)[:24] for label, _ in top], [count for _, count in top], color=PALETTE["blue"])
+        axis.barh([repr(str(label)[:24]) for label, _ in top], [count for _, count in top], color=PALETTE["blue"])
         axis.set(title=f"Rows by label ({len(audit.labels)})", xlabel="rows")
     else:
         sizes = [len(row["target"]) for row in audit.rows]
         axis.hist(sizes, bins=30, color=PALETTE["blue"])
         axis.set(title="Length of the targets", xlabel="characters", ylabel="rows")
     axis.grid(axis="y", visible=False)
-    return figure
 
 
-def lengths(audit: Audit):
+def lengths(audit: Audit, axis) -> None:
     """Tokens a row, against what the model reads in training."""
-    import matplotlib.pyplot as plt
-
-    figure, axis = plt.subplots(figsize=(5, 3.4))
     longest = max(max(audit.lengths), audit.context)
     bins = np.geomspace(1, longest + 1, 40) if longest > 4 * audit.context else 30
     axis.hist(audit.lengths, bins=bins, color=PALETTE["blue"])
-    axis.axvline(audit.context, color=PALETTE["orange"], ls="--")
+    axis.axvline(audit.context, color=PALETTE["orange"], ls="--", marker="")
     axis.set(title=f"Length of a row; limit {audit.context:,}", xlabel="tokens", ylabel="rows")
     if longest > 4 * audit.context:
         axis.set_xscale("log")
-    return figure
 
 
-def alike(audit: Audit):
+def alike(audit: Audit, axis) -> None:
     """How much each text shares with its nearest other."""
-    import matplotlib.pyplot as plt
-
-    figure, axis = plt.subplots(figsize=(5, 3.4))
-    axis.hist(audit.likeness, bins=np.linspace(0, 1, 41), color=PALETTE["blue"])
-    axis.axvline(LIKE, color=PALETTE["orange"], ls="--")
-    axis.set(xlabel="shared word pairs (1 = the same)", ylabel="rows", yscale="symlog")
-    axis.set_title("Likeness to the nearest other text")
-    return figure
+    counted, _, _ = axis.hist(audit.likeness, bins=np.linspace(0, 1, 41), color=PALETTE["blue"])
+    axis.axvline(LIKE, color=PALETTE["orange"], ls="--", marker="")
+    axis.set(xlabel="shared word pairs (1 = the same)", ylabel="rows", title="Likeness to the nearest other")
+    axis.set(yscale="symlog", ylim=(0, 2 * max(1, counted.max())))  # few copies must show beside many single texts
+    axis.yaxis.set_major_formatter("{x:,.0f}")
 
 
-def pictures(audit: Audit) -> dict[str, object]:
-    """Alt text -> figure."""
+PANELS = (targets, lengths, alike)
+
+
+def in_words(audit: Audit) -> list[str]:
+    """The text alternatives of the three pictures."""
     over = sum(n > audit.context for n in audit.lengths)
     near = sum(x >= LIKE for x in audit.likeness)
     what = (f"Bars of rows by label, {len(audit.labels)} labels in all." if audit.labels is not None
             else "Histogram of the targets' lengths in characters.")
-    return {what: targets(audit), f"Histogram of row lengths in tokens; {over} beyond the limit.": lengths(audit),
-            f"Histogram of each text's likeness to its nearest other; {near} texts above {LIKE}.": alike(audit)}
+    return [what, f"Histogram of row lengths in tokens; {over} beyond the limit.",
+            f"Histogram of each text's likeness to its nearest other; {near} texts above {LIKE}."]
+
+
+def _drawn(audit: Audit, panels, size: tuple[float, float]):
+    import matplotlib.pyplot as plt
+
+    figure, axes = plt.subplots(1, len(panels), figsize=size, squeeze=False)
+    for panel, axis in zip(panels, axes[0], strict=True):
+        panel(audit, axis)
+    return figure
+
+
+def pictures(audit: Audit) -> dict[str, object]:
+    """Alt text -> figure, one a panel."""
+    return {alt: _drawn(audit, [panel], (5, 3.4)) for alt, panel in zip(in_words(audit), PANELS, strict=True)}
+
+
+def overview(audit: Audit) -> tuple[object, str]:
+    """The three panels side by side in one figure, and its alt text."""
+    return _drawn(audit, PANELS, (13, 3.6)), " ".join(in_words(audit))
 
 
 def _embedded(figure) -> str:

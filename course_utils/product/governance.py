@@ -25,8 +25,8 @@ SIGN_OFF = ("Developer", "Independent validator", "Model owner", "Approver (mode
 class Card:
     """What a card is made of. Empty fields are printed as gaps to fill, never left out.
 
-    metrics, benchmarks: keys of recorded results, such as "04.heldout_action_reasoning", with the words to show for them.
-    tables (slices, fairness, memorisation, drift): title -> DataFrame or rows. checksums: a merged model's seal.
+    metrics, benchmarks, fairness: keys of recorded results, such as "04.heldout_action_reasoning", with the words to show for
+    them. slices, memorisation, drift: title -> DataFrame or rows. checksums: a merged model's seal.
     """
 
     title: str
@@ -42,7 +42,7 @@ class Card:
     cost: str = ""
     memorisation: dict = field(default_factory=dict)
     slices: dict = field(default_factory=dict)
-    fairness: dict = field(default_factory=dict)
+    fairness: dict[str, str] = field(default_factory=dict)
     drift: dict = field(default_factory=dict)
     limits: list[str] = field(default_factory=list)
     monitoring: list[str] = field(default_factory=list)
@@ -65,6 +65,15 @@ def metric_rows(keys: dict[str, str]) -> list[dict]:
         rows.append({"figure": words, "value": results.shown(entry, ".3f" if isinstance(entry["value"], float) else "") + unit,
                      "95 % interval": interval, "rows": entry.get("n") or "", "measured": f"{entry['device']}, {entry['date']}"})
     return rows
+
+
+def recorded_slices(notebook: str, fields: tuple[str, ...]) -> dict:
+    """title -> DataFrame of the groups recorded as `by_FIELD` (cases, right actions, cost); none that was not recorded."""
+    import pandas as pd
+
+    found = {name: entry["value"] for name in fields if (entry := results.entries(notebook).get(f"by_{name}"))}
+    return {f"By {name}": pd.DataFrame(groups, index=["cases", "right action", "cost, thousand EUR"]).T.rename_axis(name)
+            for name, groups in found.items()}
 
 
 def _cell(value) -> str:
@@ -131,7 +140,7 @@ def markdown(card: Card) -> str:
         "### Outcomes", table(metric_rows(card.metrics)), f"Expected cost: {card.cost or '*to be filled in*'}",
         "### Benchmarks on the same rows", table(metric_rows(card.benchmarks)),
         "### Slices", _titled(card.slices),
-        "### Fairness: does a name or a place move the answer?", _titled(card.fairness),
+        "### Fairness: does a name or a place move the answer?", table(metric_rows(card.fairness)),
         "### Memorisation: can it be made to repeat its training data?", _titled(card.memorisation),
         "### Limits", bullets(card.limits),
         "## 4 Ongoing monitoring", bullets(card.monitoring), "**Drift of the input**", _titled(card.drift),
@@ -146,7 +155,7 @@ def gaps(card: Card) -> list[str]:
     """What a validator would ask for next: the fields that are empty and the results that were never recorded."""
     empty = [name for name in ("purpose", "uses", "not_uses", "data", "data_licence", "soundness", "cost", "slices", "fairness",
                                "memorisation", "drift", "limits", "monitoring", "checksums") if not getattr(card, name)]
-    keys = {**card.metrics, **card.benchmarks}
+    keys = {**card.metrics, **card.benchmarks, **card.fairness}
     return empty + [row["measured"].removeprefix("see ") for row in metric_rows(keys) if row["value"] == NOT_RUN]
 
 

@@ -12,6 +12,7 @@ import json
 import math
 import re
 import shutil
+import warnings
 from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -173,7 +174,8 @@ def fit(model, tokenizer, rows: list[dict], settings: Settings, folder: Path | N
         last = training.last_whole_checkpoint(place) if place and resume else None
         run.resumed_at = int(last.name.rsplit("-", 1)[1]) if last else 0
         try:
-            with runtime.clear_disk_errors(place or runtime.runs_dir()):
+            with runtime.clear_disk_errors(place or runtime.runs_dir()), warnings.catch_warnings():
+                warnings.filterwarnings("ignore", "Could not find a config file")  # peft looks for the base under its course name
                 trainer.train(resume_from_checkpoint=str(last) if last else None)
         except KeyboardInterrupt:
             kept = training.last_whole_checkpoint(place) if place else None

@@ -14,6 +14,7 @@ import hashlib
 import json
 import os
 import shutil
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -217,6 +218,13 @@ def _claim(folder: Path, job: dict) -> None:
     if changed:
         raise CourseError(f"{folder} holds scores of another job: another {', '.join(changed).replace('_', ' ')}.",
                           "choose another folder, or empty this one.")
+
+
+def start(source: Path, folder: Path, shard_rows: int = SHARD_ROWS) -> subprocess.Popen:
+    """The same job with the word list in a process of its own, which may be killed."""
+    command = [sys.executable, "-m", "course_utils.product.scoring", str(Path(source).resolve()), str(Path(folder).resolve()),
+               "--shard-rows", str(shard_rows)]
+    return subprocess.Popen(command, cwd=runtime.ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
 def main() -> int:

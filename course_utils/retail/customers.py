@@ -1,16 +1,20 @@
 """What customers complain of: one theme a message, counted. The Task, a keyword list, and how far counted shares are off.
 
-What the themes mean stands in data/retail/customers_guide.md.
+`export` writes the messages as a file to be audited. What the themes mean stands in data/retail/customers_guide.md.
 """
 
 from __future__ import annotations
 
+import csv
+import io
 from collections import Counter
+from pathlib import Path
 
 import numpy as np
 
-from .. import statistics
+from .. import runtime, statistics
 from ..evaluation import Evaluation, LabelTask
+from . import data
 
 THEMES = ("delivery", "returns and refunds", "size and fit", "quality", "price and promotion", "staff and service",
           "website and app", "stock and availability", "packaging", "authenticity and care")
@@ -67,3 +71,27 @@ def misplaced(answers: Evaluation) -> float:
     """
     table = counted(answers)
     return float(np.abs(table["counted share"] - table["true share"]).sum() / 2)
+
+
+# ---------------------------------------------------------------- a file as it comes
+def export(place: Path) -> Path:
+    """Writes all messages with their mood to `place`, as a shop's spreadsheet would, and 21 faulty rows below; returns `place`.
+
+    Byte-order mark, semicolons, columns that nobody needs. The faults: 12 rows twice, 6 near-copies whose label is spelled
+    otherwise, an empty message, one with a phone number and an address, and a cell that a spreadsheet would execute.
+    """
+    messages = [row for part in data.customers().values() for row in part]
+    lines = [(row["id"], row["text"], row["sentiment"]) for row in messages]
+    lines += [(f"D{k}", row["text"], row["sentiment"]) for k, row in enumerate(messages[:12])]
+    lines += [(f"S{k}", f"{row['text']} Thanks.", f"{row['sentiment'].title()} ") for k, row in enumerate(messages[20:26])]
+    lines += [("E1", "", "negative"),
+              ("P1", "Still no parcel. Ring me on +49 30 1234567 or write to jo.berg@example.org", "negative"),
+              ("F1", '=HYPERLINK("http://prize.example","Your refund")', "neutral")]
+    table = io.StringIO()
+    writer = csv.writer(table, delimiter=";")
+    writer.writerow(("Nr", "Datum", "Kanal", "Nachricht", "Stimmung", "", "Notiz"))
+    writer.writerows((number, "12.03.2025", "chat", text, mood, "", "") for number, text, mood in lines)
+    with runtime.clear_disk_errors(place):
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_bytes(table.getvalue().encode("utf-8-sig"))
+    return place

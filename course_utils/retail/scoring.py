@@ -95,6 +95,16 @@ class Extraction:
         return pd.DataFrame({"precision": right / np.maximum(given, 1), "recall": right / np.maximum(wanted, 1),
                              "F1": _f1(self.counts.sum(0)), "in the gold": wanted}, index=list(FIELDS)).round(3)
 
+    def side_by_side(self, place: int = 0):
+        """One text's fields as a table: what the gold has, what was found, and whether that is right."""
+        import pandas as pd
+
+        gold, found = self.rows[place]["gold"], self.found[place]
+        marks = {(0, 0, 0): "right", (1, 1, 1): "right", (0, 0, 1): "left out"}  # right, given, wanted
+        lines = [{"field": name, "in the text": gold[name], "found": found.get(name), "": marks.get(tuple(counted), "wrong")}
+                 for name, counted in zip(FIELDS, self.counts[place].tolist(), strict=True)]
+        return pd.DataFrame(lines).set_index("field")
+
     def interval(self, resamples: int = 2000, level: float = 0.95, seed: int = 0) -> tuple[float, float]:
         """Bootstrap interval of F1, drawing whole suppliers: texts of one supplier resemble each other."""
         draws = _resampled(self, resamples, seed)
