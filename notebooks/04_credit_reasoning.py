@@ -58,7 +58,7 @@ from course_utils import runtime; machine = runtime.set_up(NOTEBOOK)
 # After a shock an analyst decides on each borrower: approve, approve with conditions, put on the watch-list, reduce the exposure, decline. To be too
 # strict loses a margin. To be too lenient loses the principal. So errors are counted in money. Put in your own numbers.
 
-# %%
+# %% tags=["define"]
 from course_utils import credit_figures, style
 from course_utils.credit import policy
 
