@@ -450,7 +450,7 @@ pairs = ratings.pairs_of(test[:compared], {"yours": [a.text for a in answers[:co
 tool = rating_view.RatingTool(pairs, place / "ratings")
 tool.widget
 
-# %%
+# %% tags=["nbval-skip"]
 print(rating_summary.summary(pairs, place / "ratings"))
 
 # %% [markdown]
